@@ -1,0 +1,1 @@
+//! Settings, wiring, signals, orderly stop.

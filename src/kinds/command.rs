@@ -1,0 +1,5 @@
+//! The `command` kind.
+
+/// The `command` section.
+#[derive(Clone, Debug)]
+pub struct CommandSpec {}

@@ -1,0 +1,5 @@
+//! The `health` kind.
+
+/// The `health` section.
+#[derive(Clone, Debug)]
+pub struct HealthSpec {}

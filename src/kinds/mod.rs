@@ -1,0 +1,136 @@
+//! What a job does.
+//!
+//! Owns the kinds: each decodes its own section and performs it. [`Work`] is the only match on kinds,
+//! [`Perform`] the seam to the engine. Refuses to know the store, the schedule, retries and alerts: it is
+//! given one attempt and answers with one [`Outcome`].
+
+pub mod command;
+pub mod health;
+pub mod output;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use crate::clock::Clock;
+use crate::model::{AttemptNo, Cause, JobName, Outcome, RunId};
+
+/// The work of a job, by kind.
+#[derive(Clone, Debug)]
+pub enum Work {
+    /// Runs a program.
+    Command(command::CommandSpec),
+    /// Takes the pulse of hosts and services.
+    Health(health::HealthSpec),
+}
+
+/// Performs attempts. The real one is [`Kinds`]; simulations script theirs.
+#[async_trait]
+pub trait Perform: Send + Sync + 'static {
+    /// Performs one attempt to its end. Returns only when nothing of it is left running.
+    async fn perform(&self, attempt: AttemptContext) -> Outcome;
+}
+
+/// Everything that an attempt may know.
+pub struct AttemptContext {
+    /// The run.
+    pub run: RunId,
+    /// The job's name.
+    pub job: JobName,
+    /// The attempt's number, from 1.
+    pub no: AttemptNo,
+    /// Why the run exists.
+    pub cause: Cause,
+    /// When the attempt began.
+    pub started_at: Timestamp,
+    /// What to do.
+    pub work: Arc<Work>,
+    /// What the job's common keys say about how it is done.
+    pub setting: Arc<Setting>,
+    /// Where output goes.
+    pub output: output::Output,
+    /// Tells when to stop.
+    pub stop: Stop,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// How a job is done, from its common keys.
+#[derive(Clone, Debug, Default)]
+pub struct Setting {
+    /// Variables to set, values still templates.
+    pub env: BTreeMap<String, String>,
+    /// Where programs start; the jobs folder's parent by default.
+    pub working_dir: PathBuf,
+    /// Values for templates under `params`.
+    pub params: BTreeMap<String, serde_json::Value>,
+    /// Time between TERM and KILL.
+    pub grace: Duration,
+    /// Limits on what a process of the job may use.
+    pub limits: ProcessLimits,
+}
+
+/// Limits on each process of a job; `None` is the system's own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProcessLimits {
+    /// Address space, bytes.
+    pub memory: Option<u64>,
+    /// CPU time.
+    pub cpu_time: Option<Duration>,
+    /// Open files.
+    pub open_files: Option<u64>,
+    /// Largest file that may be written, bytes.
+    pub file_size: Option<u64>,
+    /// Kept output of one attempt, bytes; the middle is dropped beyond it.
+    pub output: Option<u64>,
+}
+
+/// Why an attempt must stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopReason {
+    /// Its timeout passed.
+    TimedOut,
+    /// Somebody or a policy cancelled it.
+    Cancelled,
+    /// The daemon is going down and the drain time is over.
+    Shutdown,
+}
+
+/// Tells an attempt to stop; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Stop(watch::Receiver<Option<StopReason>>);
+
+impl Stop {
+    /// A stop and the means to pull it.
+    #[must_use]
+    pub fn pair() -> (watch::Sender<Option<StopReason>>, Self) {
+        let (pull, stop) = watch::channel(None);
+        (pull, Self(stop))
+    }
+
+    /// Waits until the attempt must stop. Never returns when nobody can pull it any more.
+    pub async fn pulled(&mut self) -> StopReason {
+        match self.0.wait_for(Option::is_some).await.map(|reason| *reason) {
+            Ok(Some(reason)) => reason,
+            Ok(None) | Err(_) => std::future::pending().await,
+        }
+    }
+}
+
+/// The real performer.
+#[derive(Debug, Default)]
+pub struct Kinds {}
+
+#[async_trait]
+impl Perform for Kinds {
+    async fn perform(&self, attempt: AttemptContext) -> Outcome {
+        match attempt.work.as_ref() {
+            Work::Command(_) | Work::Health(_) => Outcome::Succeeded { note: String::new() },
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Text to located values; the only place that knows the YAML crate. Diagnostics.
