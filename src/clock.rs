@@ -77,6 +77,10 @@ mod wall {
     pub(super) struct Timer(AsyncFd<OwnedFd>);
 
     impl Timer {
+        #[expect(
+            deprecated,
+            reason = "its safe successor needs unsafe; an OwnedFd keeps the promise"
+        )]
         pub(super) fn armed(at: Timestamp) -> io::Result<Self> {
             let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
             let fd = timerfd_create(TimerfdClockId::Realtime, flags)?;
@@ -88,7 +92,7 @@ mod wall {
             let zero = Timespec { tv_sec: 0, tv_nsec: 0 };
             let flags = TimerfdTimerFlags::ABSTIME | TimerfdTimerFlags::CANCEL_ON_SET;
             timerfd_settime(&fd, flags, &Itimerspec { it_interval: zero, it_value: value })?;
-            Ok(Self(AsyncFd::register(fd)?))
+            Ok(Self(AsyncFd::new(fd)?))
         }
 
         /// Ready on expiry and, through CANCEL_ON_SET, when the clock is set; both end the wait.
