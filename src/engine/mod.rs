@@ -50,9 +50,9 @@ pub enum Request {
 #[derive(Clone, Debug)]
 pub struct Handle {
     /// Requests to the loop.
-    pub(crate) requests: mpsc::Sender<Request>,
+    requests: mpsc::Sender<Request>,
     /// What it works with now.
-    pub(crate) view: tokio::sync::watch::Receiver<Arc<View>>,
+    view: tokio::sync::watch::Receiver<Arc<View>>,
 }
 
 /// What the engine shows of itself.
@@ -73,6 +73,15 @@ pub struct View {
 }
 
 impl Handle {
+    /// A handle on whoever reads `requests` and keeps `view` up to date.
+    #[must_use]
+    pub fn new(
+        requests: mpsc::Sender<Request>,
+        view: tokio::sync::watch::Receiver<Arc<View>>,
+    ) -> Self {
+        Self { requests, view }
+    }
+
     /// What the engine works with now.
     #[must_use]
     pub fn view(&self) -> Arc<View> {

@@ -70,6 +70,9 @@ pub trait Store: Send + Sync + 'static {
     /// they return, start at `now` again. Returns the state of the named jobs, in the same order.
     async fn sync_jobs(&self, jobs: Vec<JobEntry>, now: Timestamp) -> Result<Vec<JobState>>;
 
+    /// The state of every job that is not retired, by name. Reads only.
+    async fn jobs(&self) -> Result<Vec<JobState>>;
+
     /// Every run that is queued or running, oldest first.
     async fn live_runs(&self) -> Result<Vec<Run>>;
 
@@ -83,7 +86,8 @@ pub trait Store: Send + Sync + 'static {
     /// Slots, newest nominal time first.
     async fn slots(&self, query: SlotQuery) -> Result<Vec<SlotRow>>;
 
-    /// Runs, newest first.
+    /// Runs, newest first. The record of a slot that never ran ([`RunState::NotRun`]) is no run: only
+    /// [`RunQuery::id`] finds it.
     async fn runs(&self, query: RunQuery) -> Result<Vec<RunRow>>;
 
     /// The ended attempts of a run, in order.
