@@ -24,7 +24,7 @@ pub struct Job {
     /// Hash of what decides its slots: schedule, time zone, seed.
     pub schedule_revision: Revision,
     /// When it is due.
-    pub schedule: Schedule,
+    pub schedule: Arc<Schedule>,
     /// What it promises.
     pub policy: Arc<Policy>,
     /// What it does.

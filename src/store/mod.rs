@@ -143,8 +143,14 @@ pub struct JobState {
     pub cursor: Timestamp,
     /// Since when and why it is paused, if it is.
     pub paused: Option<Pause>,
-    /// Its newest success: freshness counts from here.
+    /// When its newest success ended: freshness counts from here.
     pub last_success: Option<Timestamp>,
+    /// When its newest run with [`Cause::After`] was recorded: with several upstream jobs, the next one
+    /// waits until each has succeeded after this.
+    pub last_after: Option<Timestamp>,
+    /// When the job was first added, or came back after it had been retired: without any success,
+    /// freshness counts from here.
+    pub known_since: Timestamp,
 }
 
 /// A pause that a person asked for.
