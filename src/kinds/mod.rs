@@ -29,6 +29,17 @@ pub enum Work {
     Health(health::HealthSpec),
 }
 
+impl Work {
+    /// The kind's key in YAML.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Command(_) => "command",
+            Self::Health(_) => "health",
+        }
+    }
+}
+
 /// Performs attempts. The real one is [`Kinds`]; simulations script theirs.
 #[async_trait]
 pub trait Perform: Send + Sync + 'static {

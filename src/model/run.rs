@@ -120,7 +120,7 @@ pub enum NotRun {
 }
 
 /// The state of a slot as users see it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SlotState {
     /// Not due yet, or waits to start.
@@ -139,6 +139,41 @@ pub enum SlotState {
     Expired,
     /// See [`NotRun::Blocked`].
     Blocked,
+}
+
+impl SlotState {
+    /// Every state, in the order of a slot's life.
+    pub const ALL: [Self; 8] = [
+        Self::Pending,
+        Self::Running,
+        Self::Ran,
+        Self::Failed,
+        Self::Skipped,
+        Self::Missed,
+        Self::Expired,
+        Self::Blocked,
+    ];
+
+    /// The word in API and command line.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Ran => "ran",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+            Self::Missed => "missed",
+            Self::Expired => "expired",
+            Self::Blocked => "blocked",
+        }
+    }
+
+    /// The state of a word.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.word() == word)
+    }
 }
 
 /// How an attempt, or a whole run, ended.
