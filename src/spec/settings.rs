@@ -1,0 +1,96 @@
+//! The daemon's own settings: `jada.yaml`.
+//!
+//! Owns what may stand there and what holds where nothing does. Every key is optional, and so is the
+//! file. Refuses to know who uses a setting and how.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The file's usual name.
+pub const FILE: &str = "jada.yaml";
+
+/// The settings in force.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// The folder that holds `jada.yaml`: every relative path in the YAML starts here.
+    pub root: PathBuf,
+    /// Where the job files are, `root` before it.
+    pub jobs_dir: PathBuf,
+    /// Where the store, the output and the socket are, `root` before it.
+    pub data_dir: PathBuf,
+    /// The address of the read-only page; always a loopback one.
+    pub listen: SocketAddr,
+    /// Names of the declared credentials.
+    pub credentials: Vec<String>,
+    /// Names of the declared notifiers.
+    pub notifiers: Vec<String>,
+    /// Limits of the whole daemon.
+    pub limits: Limits,
+    /// What history is kept.
+    pub retention: Retention,
+    /// Who this node is.
+    pub node: Node,
+}
+
+/// Limits of the whole daemon.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Attempts that run at one time.
+    pub running: u32,
+    /// Seats of each pool.
+    pub pools: BTreeMap<String, u32>,
+    /// Jobs due in one minute beyond which `validate` warns.
+    pub jobs_per_minute: u32,
+}
+
+/// What history is kept. What any of the three no longer covers goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Oldest finished run.
+    pub age: Duration,
+    /// Most finished runs of one job.
+    pub per_job: u64,
+    /// Most output of all runs together, in bytes.
+    pub bytes: u64,
+}
+
+/// Who this node is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Node {
+    /// Its name; the host's where none is given.
+    pub name: Option<String>,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+impl Settings {
+    /// What holds where no `jada.yaml` is: everything below `root`.
+    #[must_use]
+    pub fn defaults(root: &Path) -> Self {
+        Self {
+            root: root.to_path_buf(),
+            jobs_dir: root.join("jobs.d"),
+            data_dir: root.join("var"),
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7411)),
+            credentials: Vec::new(),
+            notifiers: Vec::new(),
+            limits: Limits::default(),
+            retention: Retention::default(),
+            node: Node::default(),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { running: 64, pools: BTreeMap::new(), jobs_per_minute: 50 }
+    }
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { age: Duration::from_hours(90 * 24), per_job: 10_000, bytes: 1024 * 1024 * 1024 }
+    }
+}
