@@ -1,0 +1,433 @@
+//! From stored rows and the catalog to answers.
+//!
+//! Owns how rows become wire types and how orders reach the engine. Refuses to know HTTP.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use super::api::{
+    AttemptItem, Done, Health, IncidentItem, IncidentsQuery, JobItem, JobState, LastEnd, NextSlot,
+    OutcomeWord, Problem, ProblemKind, RunDetail, RunItem, RunWord, RunsQuery, SlotItem,
+    SlotsQuery, Status, Triggered,
+};
+use super::{api, words};
+use crate::clock::Clock;
+use crate::engine::{Handle, Refusal};
+use crate::model::{
+    Attempt, AttemptNo, Incident, JobId, JobName, NotRun, Outcome, Run, RunId, RunState, SlotState,
+};
+use crate::spec::Job;
+use crate::store::{self, RunQuery, RunRow, SlotQuery, SlotRow, Store, Summary};
+
+/// The loop may be this late before the daemon calls itself ill.
+const LAG_MAX: Duration = Duration::from_secs(5);
+
+/// The longest that a reader's wait holds its connection.
+const WAIT_MAX: Duration = Duration::from_secs(25);
+
+const DAY: Duration = Duration::from_hours(24);
+
+/// What every answer is made from.
+pub(super) struct App {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) engine: Handle,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) output_dir: PathBuf,
+    /// Cancelled when the server stops: every stream and wait ends.
+    pub(super) stop: CancellationToken,
+}
+
+impl App {
+    pub(super) async fn health(&self) -> Health {
+        let late = self.engine.view().wake_at.map(|at| self.clock.now().duration_since(at));
+        let late = late.and_then(|late| Duration::try_from(late).ok()).unwrap_or_default();
+        let store = self.store.incidents(false, 1).await.err();
+        let problem = match store {
+            Some(error) => error.to_string(),
+            None if late > LAG_MAX => format!("the loop is {} behind", words::span(late)),
+            None => String::new(),
+        };
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        Health { ok: problem.is_empty(), version, lag: late.as_secs_f64(), problem }
+    }
+
+    pub(super) async fn status(&self) -> Result<Status, Problem> {
+        let now = self.clock.now();
+        let view = self.engine.view();
+        let states = self.job_states().await?;
+        let paused = states.values().filter(|state| state.paused.is_some());
+        let mut last_day = BTreeMap::new();
+        for summary in self.store.summaries(now - DAY).await?.values() {
+            for (state, count) in &summary.counts {
+                *last_day.entry(*state).or_default() += count;
+            }
+        }
+        Ok(Status {
+            health: self.health().await,
+            started_at: view.started_at,
+            now,
+            jobs: view.catalog.jobs.len() as u64,
+            disabled: view.catalog.jobs.values().filter(|job| !job.enabled).count() as u64,
+            paused: paused.count() as u64,
+            running: view.running as u64,
+            queued: view.queued as u64,
+            incidents: self.store.incidents(false, api::LIMIT_MAX).await?.len() as u64,
+            last_day,
+            next: self.next_slots(&states).into_iter().next(),
+        })
+    }
+
+    pub(super) async fn jobs(&self) -> Result<Vec<JobItem>, Problem> {
+        let (states, summaries) = (self.job_states().await?, self.summaries().await?);
+        let mut live: BTreeMap<JobId, (u64, u64)> = BTreeMap::new();
+        for run in self.store.live_runs().await? {
+            let counts = live.entry(run.job).or_default();
+            match run.state {
+                RunState::Running { .. } => counts.0 += 1,
+                _ => counts.1 += 1,
+            }
+        }
+        let view = self.engine.view();
+        let items = view.catalog.jobs.values().map(|job| {
+            let state = states.get(&job.name);
+            let live = state.and_then(|state| live.get(&state.id)).copied().unwrap_or_default();
+            job_item(job, state, summaries.get(&job.name), live)
+        });
+        Ok(items.collect())
+    }
+
+    pub(super) async fn job(&self, name: &str) -> Result<JobItem, Problem> {
+        let name = self.known(name)?.name.clone();
+        let found = self.jobs().await?.into_iter().find(|item| item.job == name);
+        found.ok_or_else(|| self.no_job(name.as_str()))
+    }
+
+    /// Past and present slots from the store, and above them the slots to come, which no row stands for
+    /// yet. Where the reader set a limit, these take at most half of it.
+    pub(super) async fn slots(&self, query: SlotsQuery) -> Result<Vec<SlotItem>, Problem> {
+        let limit = query.limit.unwrap_or(api::LIMIT_DEFAULT).min(api::LIMIT_MAX);
+        let states = slot_states(query.state.as_deref())?;
+        let mut items = Vec::new();
+        if states.is_empty() || states.contains(&SlotState::Pending) {
+            let room = if query.limit.is_some() && states != [SlotState::Pending] {
+                limit / 2
+            } else {
+                limit
+            };
+            items = self.slots_to_come(query.job.as_ref(), room as usize).await?;
+        }
+        let left = match query.limit {
+            Some(limit) => limit - u32::try_from(items.len()).unwrap_or(limit).min(limit),
+            None => limit,
+        };
+        if left > 0 {
+            let stored =
+                SlotQuery { job: query.job, states, since: query.since, until: None, limit: left };
+            items.extend(self.store.slots(stored).await?.into_iter().map(slot_item));
+        }
+        Ok(items)
+    }
+
+    async fn slots_to_come(
+        &self,
+        job: Option<&JobName>,
+        room: usize,
+    ) -> Result<Vec<SlotItem>, Problem> {
+        let now = self.clock.now();
+        let mut next = self.next_slots(&self.job_states().await?);
+        next.retain(|next| job.is_none_or(|job| *job == next.job));
+        next.truncate(room);
+        let items = next.into_iter().rev().map(|NextSlot { job, slot }| {
+            let reason = format!("due {}", words::until(slot, now));
+            SlotItem { job, slot, state: SlotState::Pending, reason, run: None, count: 1 }
+        });
+        Ok(items.collect())
+    }
+
+    /// The next slot of each job whose schedule is in force, soonest first.
+    fn next_slots(&self, states: &BTreeMap<JobName, store::JobState>) -> Vec<NextSlot> {
+        let view = self.engine.view();
+        let mut next: Vec<_> = view
+            .catalog
+            .jobs
+            .values()
+            .filter_map(|job| {
+                let slot = next_slot(job, states.get(&job.name)?)?;
+                Some(NextSlot { job: job.name.clone(), slot })
+            })
+            .collect();
+        next.sort_by(|a, b| (a.slot, &a.job).cmp(&(b.slot, &b.job)));
+        next
+    }
+
+    pub(super) async fn runs(&self, query: RunsQuery) -> Result<Vec<RunItem>, Problem> {
+        let limit = query.limit.unwrap_or(api::LIMIT_DEFAULT).min(api::LIMIT_MAX);
+        let RunsQuery { job, live, failed, since, before, limit: _ } = query;
+        let rows = RunQuery { id: None, job, live, failed, since, before, limit };
+        Ok(self.store.runs(rows).await?.into_iter().map(run_item).collect())
+    }
+
+    pub(super) async fn run(&self, run: RunId) -> Result<RunDetail, Problem> {
+        let row = self.run_row(run).await?;
+        let attempts = self.store.attempts(run).await?.iter().map(attempt_item).collect();
+        Ok(RunDetail { run: run_item(row), attempts })
+    }
+
+    pub(super) async fn run_row(&self, run: RunId) -> Result<RunRow, Problem> {
+        let query = RunQuery { id: Some(run), limit: 1, ..RunQuery::default() };
+        let row = self.store.runs(query).await?.pop();
+        row.ok_or_else(|| Refusal::NoRun(run).into())
+    }
+
+    /// Answers once attempt `attempt` has begun or the run is over, or after a while anyhow.
+    pub(super) async fn wait(&self, run: RunId, attempt: AttemptNo) -> Result<RunDetail, Problem> {
+        let over = self.clock.sleep(WAIT_MAX);
+        tokio::pin!(over);
+        loop {
+            let seen = self.engine.view().changes;
+            let detail = self.run(run).await?;
+            if detail.run.state.is_over() || detail.run.attempts >= attempt {
+                return Ok(detail);
+            }
+            tokio::select! {
+                () = self.engine.changed(seen) => {}
+                () = self.stop.cancelled() => return Ok(detail),
+                () = &mut over => return Ok(detail),
+            }
+        }
+    }
+
+    pub(super) async fn incidents(
+        &self,
+        query: IncidentsQuery,
+    ) -> Result<Vec<IncidentItem>, Problem> {
+        let limit = query.limit.unwrap_or(api::LIMIT_DEFAULT).min(api::LIMIT_MAX);
+        let incidents = self.store.incidents(query.all, limit).await?;
+        Ok(incidents.into_iter().map(incident_item).collect())
+    }
+
+    pub(super) async fn trigger(&self, name: &str) -> Result<Triggered, Problem> {
+        let job = self.known(name)?.name.clone();
+        Ok(Triggered { run: self.engine.trigger(job).await? })
+    }
+
+    pub(super) async fn pause(&self, name: &str, reason: String) -> Result<Done, Problem> {
+        let job = self.known(name)?.name.clone();
+        self.engine.pause(job, reason).await?;
+        Ok(Done { done: true })
+    }
+
+    pub(super) async fn resume(&self, name: &str) -> Result<Done, Problem> {
+        let job = self.known(name)?.name.clone();
+        self.engine.resume(job).await?;
+        Ok(Done { done: true })
+    }
+
+    pub(super) async fn cancel(&self, run: RunId) -> Result<Done, Problem> {
+        self.engine.cancel(run).await?;
+        Ok(Done { done: true })
+    }
+
+    pub(super) async fn reload(&self) -> Result<Done, Problem> {
+        self.engine.reload().await?;
+        Ok(Done { done: true })
+    }
+
+    /// The stored side of every job, by name.
+    pub(super) async fn job_states(&self) -> Result<BTreeMap<JobName, store::JobState>, Problem> {
+        let states = self.store.jobs().await?.into_iter();
+        Ok(states.map(|state| (state.name.clone(), state)).collect())
+    }
+
+    async fn summaries(&self) -> Result<BTreeMap<JobName, Summary>, Problem> {
+        Ok(self.store.summaries(self.clock.now()).await?)
+    }
+
+    /// The job of that name.
+    pub(super) fn known(&self, name: &str) -> Result<Arc<Job>, Problem> {
+        let job = JobName::parse(name).ok();
+        let view = self.engine.view();
+        let job = job.and_then(|name| view.catalog.jobs.get(&name).cloned());
+        job.ok_or_else(|| self.no_job(name))
+    }
+
+    fn no_job(&self, name: &str) -> Problem {
+        let view = self.engine.view();
+        let names = view.catalog.jobs.keys().map(JobName::as_str);
+        let near = names
+            .map(|known| (strsim::damerau_levenshtein(known, name), known))
+            .min()
+            .filter(|(distance, _)| *distance <= name.len().max(3) / 3);
+        let hint = match near {
+            Some((_, known)) => format!("did you mean '{known}'?"),
+            None => "jadactl jobs lists them".into(),
+        };
+        let message = format!("there is no job '{name}'");
+        Problem { problem: ProblemKind::NotFound, message, hint }
+    }
+}
+
+/// The slot that the job waits for: the first one that no row accounts for.
+pub(super) fn next_slot(job: &Job, state: &store::JobState) -> Option<Timestamp> {
+    let in_force = job.enabled && state.paused.is_none();
+    in_force.then(|| job.schedule.next_after(state.cursor)).flatten().map(|due| due.slot)
+}
+
+fn job_item(
+    job: &Job,
+    state: Option<&store::JobState>,
+    summary: Option<&Summary>,
+    (running, queued): (u64, u64),
+) -> JobItem {
+    let pause = state.and_then(|state| state.paused.as_ref());
+    let in_force = match (job.enabled, pause) {
+        (false, _) => JobState::Disabled,
+        (true, Some(_)) => JobState::Paused,
+        (true, None) => JobState::Active,
+    };
+    JobItem {
+        job: job.name.clone(),
+        description: job.description.clone(),
+        kind: job.work.kind().into(),
+        schedule: String::new(),
+        state: in_force,
+        reason: pause.map(|pause| pause.reason.clone()).unwrap_or_default(),
+        next: state.and_then(|state| next_slot(job, state)),
+        last: summary.and_then(last_end),
+        running,
+        queued,
+        file: format!("{}:{}", job.file.display(), job.line),
+    }
+}
+
+fn last_end(summary: &Summary) -> Option<LastEnd> {
+    let success = summary.last_success.map(|at| LastEnd {
+        at,
+        outcome: OutcomeWord::Succeeded,
+        reason: String::new(),
+    });
+    let failure = summary.last_failure.clone().map(|(at, reason)| LastEnd {
+        at,
+        outcome: OutcomeWord::Failed,
+        reason,
+    });
+    [success, failure].into_iter().flatten().max_by_key(|end| end.at)
+}
+
+fn slot_states(text: Option<&str>) -> Result<Vec<SlotState>, Problem> {
+    let words = text.unwrap_or_default().split(',').map(str::trim).filter(|word| !word.is_empty());
+    let state = |word| {
+        SlotState::from_word(word).ok_or_else(|| Problem {
+            problem: ProblemKind::BadRequest,
+            message: format!("'{word}' is no state of a slot"),
+            hint: format!("one of {}", SlotState::ALL.map(SlotState::word).join(", ")),
+        })
+    };
+    words.map(state).collect()
+}
+
+fn slot_item(row: SlotRow) -> SlotItem {
+    let SlotRow { job, slot, state, reason, run, count } = row;
+    SlotItem { job, slot, state, reason, run, count }
+}
+
+fn run_item(row: RunRow) -> RunItem {
+    let Run { id, job: _, cause, state, attempts, created_at: _, started_at } = row.run;
+    let slot = cause.slot();
+    let (outcome, class) = match &state {
+        RunState::Finished { outcome, .. } => (Some(outcome_word(outcome)), outcome.class()),
+        RunState::Queued { .. } | RunState::Running { .. } | RunState::NotRun { .. } => {
+            (None, None)
+        }
+    };
+    let (word, reason, finished_at) = match state {
+        RunState::Queued { why, .. } => (RunWord::Queued, why, None),
+        RunState::Running { .. } => (RunWord::Running, String::new(), None),
+        RunState::Finished { at, outcome } => {
+            (RunWord::Finished, outcome.message().to_owned(), Some(at))
+        }
+        RunState::NotRun { at, verdict, reason, .. } => (not_run_word(verdict), reason, Some(at)),
+    };
+    let cause = cause.word().to_owned();
+    let state = word;
+    let job = row.job;
+    RunItem {
+        id,
+        job,
+        slot,
+        cause,
+        state,
+        outcome,
+        class,
+        reason,
+        attempts,
+        started_at,
+        finished_at,
+    }
+}
+
+fn not_run_word(verdict: NotRun) -> RunWord {
+    match verdict {
+        NotRun::Skipped => RunWord::Skipped,
+        NotRun::Missed => RunWord::Missed,
+        NotRun::Expired => RunWord::Expired,
+        NotRun::Blocked => RunWord::Blocked,
+    }
+}
+
+fn outcome_word(outcome: &Outcome) -> OutcomeWord {
+    match outcome {
+        Outcome::Succeeded { .. } => OutcomeWord::Succeeded,
+        Outcome::Failed(_) => OutcomeWord::Failed,
+    }
+}
+
+fn attempt_item(attempt: &Attempt) -> AttemptItem {
+    let exit_code = match &attempt.outcome {
+        Outcome::Succeeded { .. } => None,
+        Outcome::Failed(failure) => failure.exit_code,
+    };
+    AttemptItem {
+        attempt: attempt.no,
+        started_at: attempt.started_at,
+        finished_at: attempt.ended_at,
+        outcome: outcome_word(&attempt.outcome),
+        class: attempt.outcome.class(),
+        reason: attempt.outcome.message().to_owned(),
+        exit_code,
+    }
+}
+
+fn incident_item(incident: Incident) -> IncidentItem {
+    let Incident { id, key, job, severity, state, opened_at, last_seen, count, .. } = incident;
+    let Incident { title, detail, mend, .. } = incident;
+    IncidentItem { id, key, job, severity, state, opened_at, last_seen, count, title, detail, mend }
+}
+
+impl From<store::Error> for Problem {
+    fn from(error: store::Error) -> Self {
+        let problem = match error {
+            store::Error::Closed => ProblemKind::Stopping,
+            _ => ProblemKind::Internal,
+        };
+        Self { problem, message: error.to_string(), hint: String::new() }
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let (problem, hint) = match &refusal {
+            Refusal::NoJob(_) => (ProblemKind::NotFound, "jadactl jobs lists them"),
+            Refusal::NoRun(_) => (ProblemKind::NotFound, "jadactl runs lists them"),
+            Refusal::Ended(_) => (ProblemKind::Conflict, ""),
+            Refusal::Store(_) => (ProblemKind::Internal, ""),
+            Refusal::Stopping => (ProblemKind::Stopping, "ask again when it is back"),
+        };
+        Self { problem, message: refusal.to_string(), hint: hint.into() }
+    }
+}

@@ -1,0 +1,89 @@
+//! Times and counts in words.
+//!
+//! Owns how a span is said to people: `45s`, `12m`, `3h 20m`, `2d 4h`. Refuses to know what it is about.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+/// A span, rounded down to its two largest units.
+#[must_use]
+pub fn span(time: Duration) -> String {
+    let seconds = time.as_secs();
+    let (days, hours) = (seconds / 86_400, seconds / 3_600 % 24);
+    let (minutes, rest) = (seconds / 60 % 60, seconds % 60);
+    match (days, hours, minutes, rest) {
+        (0, 0, 0, 0) if !time.is_zero() => format!("{}ms", time.as_millis()),
+        (0, 0, 0, s) => format!("{s}s"),
+        (0, 0, m, 0) => format!("{m}m"),
+        (0, 0, m, s) => format!("{m}m {s}s"),
+        (0, h, 0, _) => format!("{h}h"),
+        (0, h, m, _) => format!("{h}h {m}m"),
+        (d, 0, _, _) => format!("{d}d"),
+        (d, h, _, _) => format!("{d}d {h}h"),
+    }
+}
+
+/// `in 5m`, or `now` for a time that is here or past.
+#[must_use]
+pub fn until(at: Timestamp, now: Timestamp) -> String {
+    match positive(at, now) {
+        Some(time) => format!("in {}", span(time)),
+        None => "now".into(),
+    }
+}
+
+/// `5m ago`, or `just now` for less than a second.
+#[must_use]
+pub fn ago(at: Timestamp, now: Timestamp) -> String {
+    match positive(now, at).filter(|time| time.as_secs() > 0) {
+        Some(time) => format!("{} ago", span(time)),
+        None => "just now".into(),
+    }
+}
+
+/// `1 job`, `2 jobs`.
+#[must_use]
+pub fn count(number: u64, noun: &str) -> String {
+    match number {
+        1 => format!("1 {noun}"),
+        _ => format!("{number} {noun}s"),
+    }
+}
+
+fn positive(later: Timestamp, earlier: Timestamp) -> Option<Duration> {
+    Duration::try_from(later.duration_since(earlier)).ok().filter(|time| !time.is_zero())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans() {
+        let cases = [
+            (0, "0s"),
+            (45, "45s"),
+            (60, "1m"),
+            (61, "1m 1s"),
+            (3_600, "1h"),
+            (12_000, "3h 20m"),
+            (86_400, "1d"),
+            (86_400 * 2 + 4 * 3_600 + 59, "2d 4h"),
+        ];
+        for (seconds, want) in cases {
+            assert_eq!(span(Duration::from_secs(seconds)), want);
+        }
+        assert_eq!(span(Duration::from_millis(250)), "250ms");
+    }
+
+    #[test]
+    fn distances() {
+        let now = Timestamp::from_second(1_000).unwrap();
+        let later = Timestamp::from_second(1_090).unwrap();
+        assert_eq!(until(later, now), "in 1m 30s");
+        assert_eq!(until(now, later), "now");
+        assert_eq!(ago(now, later), "1m 30s ago");
+        assert_eq!(ago(later, now), "just now");
+    }
+}
