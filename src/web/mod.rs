@@ -14,6 +14,7 @@
 
 mod answers;
 pub mod api;
+pub mod client;
 mod explain;
 mod listen;
 mod output;
