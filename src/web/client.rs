@@ -112,6 +112,9 @@ impl Output {
 
 impl Client {
     /// A client of the daemon behind `socket`. Where it can't be reached, tries on for `patience`.
+    ///
+    /// # Panics
+    /// Never: what the builder could miss, it is not asked for.
     #[must_use]
     pub fn new(socket: &Path, patience: Duration) -> Self {
         // Another part of the process may have installed one already, and any will do: nothing here is
@@ -173,7 +176,7 @@ impl Client {
 
     /// What an attempt printed.
     pub async fn output(&self, run: RunId, query: OutputQuery) -> Result<Output> {
-        let address = self.address(&["runs", &run.to_string(), "output"]);
+        let address = Self::address(&["runs", &run.to_string(), "output"]);
         let mut request = self.http.get(address).query(&query);
         if !query.follow {
             request = request.timeout(DEADLINE);
@@ -203,12 +206,12 @@ impl Client {
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &[&str], query: impl Serialize) -> Result<T> {
-        let request = self.http.request(Method::GET, self.address(path)).query(&query);
+        let request = self.http.request(Method::GET, Self::address(path)).query(&query);
         self.json(request.timeout(DEADLINE)).await
     }
 
     async fn post<T: DeserializeOwned>(&self, path: &[&str], body: impl Serialize) -> Result<T> {
-        let request = self.http.request(Method::POST, self.address(path)).json(&body);
+        let request = self.http.request(Method::POST, Self::address(path)).json(&body);
         self.json(request.timeout(DEADLINE)).await
     }
 
@@ -248,7 +251,7 @@ impl Client {
         })
     }
 
-    fn address(&self, path: &[&str]) -> Url {
+    fn address(path: &[&str]) -> Url {
         let mut url = Url::parse("http://localhost/api").expect("a constant that is an address");
         url.path_segments_mut().expect("http has a path").extend(path);
         url

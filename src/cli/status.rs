@@ -1,0 +1,113 @@
+//! `status`, `incidents`: how it stands, and what is wrong.
+//!
+//! Owns how they are said. Refuses to know how an incident comes about.
+
+use super::Session;
+use super::exit::{Exit, Result};
+use super::print;
+use super::table::cut;
+use crate::clock::{Clock, SystemClock};
+use crate::model::{IncidentState, Severity};
+use crate::web::api::{IncidentItem, IncidentsQuery, Status};
+use crate::web::client::Client;
+use crate::web::words::{self, count};
+
+/// Shows the daemon in a few lines: health, jobs, the last day, the next slot.
+#[derive(Debug, clap::Args)]
+pub(super) struct StatusArgs {}
+
+/// Lists open incidents: root cause, proof, and the command that mends it.
+#[derive(Debug, clap::Args)]
+pub(super) struct IncidentsArgs {
+    /// Also those that are over
+    #[arg(long)]
+    all: bool,
+}
+
+pub(super) async fn status(session: &mut Session, client: &Client) -> Result<Exit> {
+    let status = client.status().await?;
+    if session.print.json {
+        session.print.json(&status)?;
+    } else {
+        for (heading, text) in lines(&status) {
+            session.print.line(&format!("{heading:<10} {text}"))?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn lines(status: &Status) -> Vec<(&'static str, String)> {
+    let health = match status.health.problem.as_str() {
+        "" => "fine".to_owned(),
+        problem => format!("ill: {problem}"),
+    };
+    let up = words::span(status.now.duration_since(status.started_at).unsigned_abs());
+    let day: Vec<_> =
+        status.last_day.iter().map(|(state, n)| format!("{n} {}", state.word())).collect();
+    let next = status.next.as_ref().map(|next| {
+        let (at, until) = (print::time(next.slot), words::until(next.slot, status.now));
+        format!("{} {until}, at {at}", next.job)
+    });
+    let incidents = match status.incidents {
+        0 => "none open".to_owned(),
+        n => format!("{n} open; jadactl incidents tells more"),
+    };
+    vec![
+        ("daemon", format!("{health}, version {}, up for {up}", status.health.version)),
+        (
+            "jobs",
+            format!("{}, {} disabled, {} paused", status.jobs, status.disabled, status.paused),
+        ),
+        ("runs", format!("{} running, {} waiting", status.running, status.queued)),
+        ("last 24h", if day.is_empty() { "nothing was due".into() } else { day.join(", ") }),
+        ("next", next.unwrap_or_else(|| "nothing is due".into())),
+        ("incidents", incidents),
+    ]
+}
+
+pub(super) async fn incidents(
+    session: &mut Session,
+    client: &Client,
+    args: IncidentsArgs,
+) -> Result<Exit> {
+    let incidents = client.incidents(IncidentsQuery { all: args.all, limit: None }).await?;
+    if session.print.json {
+        session.print.json(&incidents)?;
+        return Ok(Exit::Done);
+    }
+    if incidents.is_empty() {
+        session.print.note("no incident is open")?;
+    }
+    for (n, incident) in incidents.iter().enumerate() {
+        if n > 0 {
+            session.print.line("")?;
+        }
+        for line in incident_lines(incident, session.print.width) {
+            session.print.line(&line)?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn incident_lines(incident: &IncidentItem, width: usize) -> Vec<String> {
+    let severity = match incident.severity {
+        Severity::Warning => "warning",
+        Severity::Error => "error",
+    };
+    let now = SystemClock.now();
+    let state = match incident.state {
+        IncidentState::Open => "open",
+        IncidentState::Resolved => "over",
+    };
+    let (since, seen) = (words::ago(incident.opened_at, now), words::ago(incident.last_seen, now));
+    let mut lines = vec![
+        format!("{severity} {}: {}", incident.key, incident.title),
+        format!("  {state}, since {since}, seen {}, last {seen}", count(incident.count, "time")),
+    ];
+    lines.extend(incident.detail.lines().map(|line| cut(&format!("  {line}"), width)));
+    if !incident.mend.is_empty() {
+        // Never cut: it is there to be copied.
+        lines.push(format!("  mend: {}", incident.mend));
+    }
+    lines
+}
