@@ -116,7 +116,7 @@ mod tests {
         insta::assert_snapshot!(printed(&rows, 40), @r"
         JOB         RUN  REASON
         box-health  12
-        a           7    exit status 1: the ba…
+        a           7    exit status 1: the bac…
         ");
     }
 

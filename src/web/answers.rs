@@ -133,6 +133,12 @@ impl App {
         Ok(items)
     }
 
+    /// The newest slots that are past or under way.
+    pub(super) async fn past_slots(&self, limit: u32) -> Result<Vec<SlotItem>, Problem> {
+        let query = SlotQuery { limit, ..SlotQuery::default() };
+        Ok(self.store.slots(query).await?.into_iter().map(slot_item).collect())
+    }
+
     async fn slots_to_come(
         &self,
         job: Option<&JobName>,
@@ -278,6 +284,11 @@ pub(super) fn next_slot(job: &Job, state: &store::JobState) -> Option<Timestamp>
     in_force.then(|| job.schedule.next_after(state.cursor)).flatten().map(|due| due.slot)
 }
 
+/// What the schedule says, in words.
+pub(super) fn schedule_words(job: &Job) -> String {
+    format!("about every {}", words::span(job.schedule.period_hint()))
+}
+
 fn job_item(
     job: &Job,
     state: Option<&store::JobState>,
@@ -294,7 +305,7 @@ fn job_item(
         job: job.name.clone(),
         description: job.description.clone(),
         kind: job.work.kind().into(),
-        schedule: String::new(),
+        schedule: schedule_words(job),
         state: in_force,
         reason: pause.map(|pause| pause.reason.clone()).unwrap_or_default(),
         next: state.and_then(|state| next_slot(job, state)),
