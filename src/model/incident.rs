@@ -35,6 +35,10 @@ pub struct Incident {
     pub detail: String,
     /// The command or step that mends it.
     pub mend: String,
+    /// When it was over, if it is.
+    pub resolved_at: Option<Timestamp>,
+    /// What mended it, in one line; empty while it goes on.
+    pub note: String,
 }
 
 /// How bad an incident is.

@@ -80,7 +80,8 @@ pub trait Store: Send + Sync + 'static {
     /// answer has one entry for each change.
     async fn commit(&self, batch: Batch) -> Result<Vec<Applied>>;
 
-    /// Extends the claim of an incarnation on all its running attempts.
+    /// Extends the claims of an incarnation on all its running attempts: each is good until `until`, or
+    /// longer where it already was.
     async fn renew(&self, node: NodeId, until: Timestamp) -> Result<()>;
 
     /// Slots, newest nominal time first.
@@ -106,6 +107,12 @@ pub trait Store: Send + Sync + 'static {
     /// an open incident. Returns the runs that went, so that their output can follow; fewer than
     /// `keep.batch` means that it is done for now.
     async fn prune(&self, keep: Keep, now: Timestamp) -> Result<Vec<RunId>>;
+
+    /// Bytes that the stored rows take on disk; room left by deleted ones isn't counted.
+    async fn size(&self) -> Result<u64>;
+
+    /// Finishes what was asked and lets go of the files. Later calls answer [`Error::Closed`].
+    async fn close(&self) -> Result<()>;
 }
 
 /// A start of the daemon.
@@ -338,6 +345,8 @@ pub struct Keep {
     pub age: Duration,
     /// At most this many finished rows of one job.
     pub per_job: u64,
+    /// At most this many bytes of rows in all (see [`Store::size`]); `None` is no limit.
+    pub bytes: Option<u64>,
     /// At most this many rows deleted by one call.
     pub batch: u32,
 }

@@ -1,0 +1,254 @@
+//! Carries out changes, each under its own condition.
+//!
+//! Owns the statements that write history. Each has its condition in its own `WHERE`, so that there is
+//! no moment between looking and acting. Refuses to decide what a change should be.
+
+use jiff::Timestamp;
+use rusqlite::ffi::SQLITE_CONSTRAINT_FOREIGNKEY;
+use rusqlite::{Connection, OptionalExtension as _, Result, ToSql, named_params, params};
+
+use super::columns::{End, QUEUED, State, cause_codes, revision_code};
+use super::incident;
+use crate::model::{AttemptNo, Cause, Holder, JobId, NodeId, Outcome, Revision, RunId, RunState};
+use crate::store::{Applied, Batch, Change, Pause};
+
+/// Carries out a batch; the caller holds the transaction.
+pub(super) fn batch(connection: &Connection, batch: &Batch) -> Result<Vec<Applied>> {
+    let at = At { connection, now: batch.now };
+    batch.changes.iter().map(|change| at.apply(change)).collect()
+}
+
+/// A transaction and the time that its changes carry.
+struct At<'a> {
+    connection: &'a Connection,
+    now: Timestamp,
+}
+
+impl At<'_> {
+    fn apply(&self, change: &Change) -> Result<Applied> {
+        match change {
+            Change::Record { job, revision, cause, state } => {
+                self.record(*job, *revision, *cause, state)
+            }
+            Change::Cursor { job, from, to } => self.cursor(*job, *from, *to),
+            Change::Start { run, attempt, holder } => self.start(*run, *attempt, *holder),
+            Change::End { run, node, fence, outcome, next } => {
+                self.end(*run, (*node, *fence), outcome, next)
+            }
+            Change::Close { run, state } => self.close(*run, state),
+            Change::Requeue { run, ready_at, why } => self.requeue(*run, *ready_at, why),
+            Change::Pause { job, pause } => self.pause(*job, pause.as_ref()),
+            Change::Incident(change) => incident::apply(self.connection, self.now, change),
+        }
+    }
+
+    fn now(&self) -> i64 {
+        self.now.as_millisecond()
+    }
+
+    fn record(
+        &self,
+        job: JobId,
+        revision: Revision,
+        cause: Cause,
+        state: &RunState,
+    ) -> Result<Applied> {
+        let (kind, reference) = cause_codes(cause);
+        let to = State::of(state);
+        let attempts = u32::from(to.since.is_some());
+        let mut insert = self.connection.prepare_cached(
+            "INSERT INTO run (job, kind, ref, state, revision, created_at, attempts, started_at, \
+             ready_at, since, holder, until, ended_at, class, exit_code, retry_after, count, text) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?9, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, \
+             ?17) ON CONFLICT (job, kind, ref) DO NOTHING",
+        )?;
+        let inserted = insert.execute(params![
+            job.0,
+            kind,
+            reference,
+            to.code,
+            revision_code(revision),
+            self.now(),
+            attempts,
+            to.ready_at,
+            to.since,
+            to.holder,
+            to.until,
+            to.ended_at,
+            to.end.class,
+            to.end.exit_code,
+            to.end.retry_after,
+            to.count,
+            to.end.text,
+        ]);
+        match inserted {
+            Ok(0) => Ok(Applied::Refused),
+            Ok(_) => {
+                let run = RunId(self.connection.last_insert_rowid());
+                if matches!(cause, Cause::After(_)) {
+                    self.follow(job)?;
+                }
+                self.tally(job, state)?;
+                Ok(Applied::Recorded(run))
+            }
+            // No such job: nobody retires one while its runs are being recorded, but a stale view may.
+            Err(error) if is_foreign_key(&error) => Ok(Applied::Refused),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Remembers that a run after others was recorded.
+    fn follow(&self, job: JobId) -> Result<()> {
+        let mut update = self.connection.prepare_cached(
+            "UPDATE job SET last_after = max(coalesce(last_after, ?2), ?2) WHERE id = ?1",
+        )?;
+        update.execute([job.0, self.now()]).map(drop)
+    }
+
+    fn cursor(&self, job: JobId, from: Timestamp, to: Timestamp) -> Result<Applied> {
+        let mut update = self
+            .connection
+            .prepare_cached("UPDATE job SET cursor = ?3 WHERE id = ?1 AND cursor = ?2")?;
+        update.execute(params![job.0, from.as_millisecond(), to.as_millisecond()]).map(applied)
+    }
+
+    fn start(&self, run: RunId, attempt: AttemptNo, holder: Holder) -> Result<Applied> {
+        let mut update = self.connection.prepare_cached(
+            "UPDATE run SET state = 1, attempts = :attempt, since = :now, holder = :node, \
+             until = :until, started_at = coalesce(started_at, :now), ready_at = NULL, text = NULL \
+             WHERE id = :run AND state = 0 AND attempts = :attempt - 1",
+        )?;
+        update
+            .execute(named_params! {
+                ":run": run.0,
+                ":attempt": attempt,
+                ":now": self.now(),
+                ":node": holder.node.0,
+                ":until": holder.until.as_millisecond(),
+            })
+            .map(applied)
+    }
+
+    fn end(
+        &self,
+        run: RunId,
+        (node, fence): (NodeId, AttemptNo),
+        outcome: &Outcome,
+        next: &RunState,
+    ) -> Result<Applied> {
+        if matches!(next, RunState::Running { .. }) {
+            return Ok(Applied::Refused);
+        }
+        let ended = End::of(outcome);
+        let mut insert = self.connection.prepare_cached(
+            "INSERT INTO attempt \
+             (run, no, node, started_at, ended_at, class, exit_code, retry_after, text) \
+             SELECT id, attempts, holder, since, ?4, ?5, ?6, ?7, ?8 FROM run \
+             WHERE id = ?1 AND state = 1 AND holder = ?2 AND attempts = ?3",
+        )?;
+        let inserted = insert.execute(params![
+            run.0,
+            node.0,
+            fence,
+            self.now(),
+            ended.class,
+            ended.exit_code,
+            ended.retry_after,
+            ended.text,
+        ])?;
+        if inserted == 0 {
+            return Ok(Applied::Refused);
+        }
+        self.move_to(run, next)
+    }
+
+    fn close(&self, run: RunId, state: &RunState) -> Result<Applied> {
+        match state {
+            RunState::Queued { .. } | RunState::Running { .. } => Ok(Applied::Refused),
+            RunState::Finished { .. } | RunState::NotRun { .. } => {
+                if self.state_of(run)? == Some(QUEUED) {
+                    self.move_to(run, state)
+                } else {
+                    Ok(Applied::Refused)
+                }
+            }
+        }
+    }
+
+    fn requeue(&self, run: RunId, ready_at: Timestamp, why: &str) -> Result<Applied> {
+        let mut update = self.connection.prepare_cached(
+            "UPDATE run SET ready_at = ?2, text = nullif(?3, '') WHERE id = ?1 AND state = 0",
+        )?;
+        update.execute(params![run.0, ready_at.as_millisecond(), why]).map(applied)
+    }
+
+    fn pause(&self, job: JobId, pause: Option<&Pause>) -> Result<Applied> {
+        let mut update = self
+            .connection
+            .prepare_cached("UPDATE job SET paused_since = ?2, paused_reason = ?3 WHERE id = ?1")?;
+        let since = pause.map(|pause| pause.since.as_millisecond());
+        update.execute(params![job.0, since, pause.map(|pause| &pause.reason)]).map(applied)
+    }
+
+    /// Puts a run whose condition was checked into another state.
+    fn move_to(&self, run: RunId, state: &RunState) -> Result<Applied> {
+        let to = State::of(state);
+        let mut update = self.connection.prepare_cached(
+            "UPDATE run SET state = ?2, ready_at = ?3, since = NULL, holder = NULL, until = NULL, \
+             ended_at = ?4, class = ?5, exit_code = ?6, retry_after = ?7, count = ?8, text = ?9 \
+             WHERE id = ?1 RETURNING job",
+        )?;
+        let columns = params![
+            run.0,
+            to.code,
+            to.ready_at,
+            to.ended_at,
+            to.end.class,
+            to.end.exit_code,
+            to.end.retry_after,
+            to.count,
+            to.end.text,
+        ];
+        let job = JobId(update.query_row(columns, |row| row.get(0))?);
+        self.tally(job, state)?;
+        Ok(Applied::Done)
+    }
+
+    /// Keeps the job's own numbers, which outlive the rows that they are taken from.
+    fn tally(&self, job: JobId, state: &RunState) -> Result<()> {
+        let execute = |sql, params: &[&dyn ToSql]| {
+            self.connection.prepare_cached(sql)?.execute(params).map(drop)
+        };
+        match state {
+            RunState::Queued { .. } | RunState::Running { .. } => Ok(()),
+            RunState::Finished { at, outcome: Outcome::Succeeded { .. } } => execute(
+                "UPDATE job SET ended = ended + 1, \
+                 last_success = max(coalesce(last_success, ?2), ?2) WHERE id = ?1",
+                &[&job.0, &at.as_millisecond()],
+            ),
+            RunState::Finished { at, outcome: Outcome::Failed(failure) } => execute(
+                "UPDATE job SET ended = ended + 1, \
+                 last_failure = iif(?2 >= coalesce(last_failed_at, ?2), ?3, last_failure), \
+                 last_failed_at = max(coalesce(last_failed_at, ?2), ?2) WHERE id = ?1",
+                &[&job.0, &at.as_millisecond(), &failure.message],
+            ),
+            RunState::NotRun { .. } => {
+                execute("UPDATE job SET ended = ended + 1 WHERE id = ?1", &[&job.0])
+            }
+        }
+    }
+
+    fn state_of(&self, run: RunId) -> Result<Option<i64>> {
+        let mut query = self.connection.prepare_cached("SELECT state FROM run WHERE id = ?1")?;
+        query.query_row([run.0], |row| row.get(0)).optional()
+    }
+}
+
+fn applied(rows: usize) -> Applied {
+    if rows == 0 { Applied::Refused } else { Applied::Done }
+}
+
+fn is_foreign_key(error: &rusqlite::Error) -> bool {
+    matches!(error, rusqlite::Error::SqliteFailure(code, _)
+        if code.extended_code == SQLITE_CONSTRAINT_FOREIGNKEY)
+}

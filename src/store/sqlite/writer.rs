@@ -1,0 +1,209 @@
+//! The one thread that writes.
+//!
+//! Owns the writing connection, and turns requests that wait into one transaction: the price of a
+//! commit is the sync to disk, which a group pays once. Refuses to know what a request does.
+//!
+//! A group is optimistic. Should any request of it fail (a full disk, a damaged page: a refused
+//! condition is no failure), the group is undone and each request is tried once more in a transaction of
+//! its own, so that one bad request fails alone. Savepoints would do the same, but copy each page that
+//! an earlier request of the group has touched.
+
+use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
+
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+use super::fault;
+use crate::store::{Error, Result};
+
+/// Requests that may wait before callers wait as well.
+const QUEUE: usize = 1024;
+
+/// Requests that one transaction takes in at most.
+const GROUP: usize = 256;
+
+/// Changes that one transaction takes in before it stops taking in further requests: it bounds how
+/// long the first one waits for the last.
+const GROUP_WEIGHT: usize = 8192;
+
+/// Hands requests to the thread.
+#[derive(Debug)]
+pub(super) struct Writer {
+    path: PathBuf,
+    /// `None` only while it is dropped.
+    queue: Option<mpsc::Sender<Message>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+enum Message {
+    Write(Box<dyn Work>),
+    Close(oneshot::Sender<rusqlite::Result<()>>),
+}
+
+/// A request that can be carried out again after a group was undone.
+trait Work: Send {
+    fn weight(&self) -> usize;
+    fn perform(&mut self, connection: &Connection) -> rusqlite::Result<()>;
+    fn answer(self: Box<Self>, path: &Path, end: Result<(), &rusqlite::Error>);
+}
+
+struct Task<F, T> {
+    weight: usize,
+    work: F,
+    done: Option<T>,
+    reply: oneshot::Sender<Result<T>>,
+}
+
+impl<F, T> Work for Task<F, T>
+where
+    F: FnMut(&Connection) -> rusqlite::Result<T> + Send,
+    T: Send,
+{
+    fn weight(&self) -> usize {
+        self.weight
+    }
+
+    fn perform(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        self.done = Some((self.work)(connection)?);
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, path: &Path, end: Result<(), &rusqlite::Error>) {
+        let answer = match (end, self.done) {
+            (Ok(()), Some(done)) => Ok(done),
+            (Ok(()), None) => Err(Error::Closed),
+            (Err(error), _) => Err(fault::write(path, error)),
+        };
+        // A caller that has gone doesn't undo what it asked for.
+        let _gone = self.reply.send(answer);
+    }
+}
+
+impl Writer {
+    /// Starts the thread on a connection that is ready to write.
+    pub(super) fn start(path: &Path, connection: Connection) -> Result<Self> {
+        let (queue, messages) = mpsc::channel(QUEUE);
+        let owned = path.to_owned();
+        let thread = std::thread::Builder::new()
+            .name("jada-store".into())
+            .spawn(move || Thread { path: owned, connection, messages }.run())
+            .map_err(|error| Error::Open {
+                path: path.into(),
+                reason: format!("no thread could be started: {error}"),
+            })?;
+        Ok(Self { path: path.into(), queue: Some(queue), thread: Some(thread) })
+    }
+
+    /// Carries out `work` in a transaction and answers once it is on disk. `weight` is its number of
+    /// changes; `work` may be called twice, the first time in a transaction that is undone.
+    pub(super) async fn write<T, F>(&self, weight: usize, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        self.send(Message::Write(Box::new(Task { weight, work, done: None, reply }))).await?;
+        answer.await.map_err(|_| Error::Closed)?
+    }
+
+    /// Finishes what waits, writes the log back into the file and ends the thread.
+    pub(super) async fn close(&self) -> Result<()> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Message::Close(reply)).await?;
+        let end = answer.await.map_err(|_| Error::Closed)?;
+        end.map_err(|error| fault::write(&self.path, &error))
+    }
+
+    async fn send(&self, message: Message) -> Result<()> {
+        let queue = self.queue.as_ref().ok_or(Error::Closed)?;
+        queue.send(message).await.map_err(|_| Error::Closed)
+    }
+}
+
+impl Drop for Writer {
+    /// Ends the thread after what waits; it is never left behind with the file open.
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic of the thread was told by its panic message, and by `Closed` to its callers.
+            let _panicked = thread.join();
+        }
+    }
+}
+
+struct Thread {
+    path: PathBuf,
+    connection: Connection,
+    messages: mpsc::Receiver<Message>,
+}
+
+impl Thread {
+    fn run(mut self) {
+        let mut waiting = Vec::with_capacity(GROUP);
+        let mut closers = Vec::new();
+        while self.messages.blocking_recv_many(&mut waiting, GROUP) > 0 {
+            let mut group = Vec::new();
+            let mut weight = 0;
+            for message in waiting.drain(..) {
+                match message {
+                    Message::Write(work) => {
+                        weight += work.weight();
+                        group.push(work);
+                        if weight >= GROUP_WEIGHT {
+                            weight = 0;
+                            commit_group(&self.path, &self.connection, std::mem::take(&mut group));
+                        }
+                    }
+                    Message::Close(reply) => {
+                        self.messages.close();
+                        closers.push(reply);
+                    }
+                }
+            }
+            commit_group(&self.path, &self.connection, group);
+        }
+        let mut end = Some(checkpoint(&self.connection));
+        drop(self.connection);
+        for reply in closers {
+            let _gone = reply.send(end.take().unwrap_or(Ok(())));
+        }
+    }
+}
+
+/// Writes the log back into the file and empties it.
+fn checkpoint(connection: &Connection) -> rusqlite::Result<()> {
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+}
+
+/// Commits a group in one transaction, or, where that fails, one by one.
+fn commit_group(path: &Path, connection: &Connection, mut group: Vec<Box<dyn Work>>) {
+    if group.is_empty() {
+        return;
+    }
+    let end = transact(connection, &mut group);
+    if end.is_ok() || group.len() == 1 {
+        let end = end.as_ref().copied();
+        for work in group {
+            work.answer(path, end);
+        }
+        return;
+    }
+    for mut work in group {
+        let end = transact(connection, std::slice::from_mut(&mut work));
+        work.answer(path, end.as_ref().copied());
+    }
+}
+
+/// Carries out a group in one transaction: all of it is on disk, or nothing.
+fn transact(connection: &Connection, group: &mut [Box<dyn Work>]) -> rusqlite::Result<()> {
+    let begun = connection.prepare_cached("BEGIN IMMEDIATE")?.execute([]);
+    let end = begun
+        .and_then(|_| group.iter_mut().try_for_each(|work| work.perform(connection)))
+        .and_then(|()| connection.prepare_cached("COMMIT")?.execute([]).map(drop));
+    // On a full disk SQLite may have rolled back by itself already.
+    if end.is_err() && !connection.is_autocommit() {
+        connection.execute_batch("ROLLBACK")?;
+    }
+    end
+}
