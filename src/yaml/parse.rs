@@ -1,0 +1,427 @@
+//! From text to trees.
+//!
+//! Owns the walk over the parser's events: spans, anchors, merges, duplicate keys, limits, and going on at
+//! the next document after a broken one. It reads granit-parser's events, the parser beneath serde-saphyr,
+//! because serde gives neither every duplicate key (it stops at the first), nor the place of an alias, nor
+//! a tree of what stood before a syntax error. Refuses to know what keys mean.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use granit_parser::{Event, Parser, ScalarStyle, ScanError, StrInput, Tag};
+
+use super::code::Code;
+use super::diagnostic::Diagnostic;
+use super::node::{Document, Entry, Node, Value};
+use super::source::{Source, Span};
+use super::{scalar, traps};
+
+/// Deepest nesting of lists and mappings.
+pub const MAX_DEPTH: usize = 64;
+
+/// Most values that the aliases of one file may bring in.
+pub const MAX_ALIASED_VALUES: usize = 20_000;
+
+/// Reads a file: its documents, the broken ones included and the empty ones left out, and what is wrong.
+#[must_use]
+pub fn parse(source: &Source) -> (Vec<Document<'_>>, Vec<Diagnostic>) {
+    if let Some(refused) = traps::refuse_binary(source) {
+        return (Vec::new(), vec![refused]);
+    }
+    Builder::new(source).run()
+}
+
+struct Builder<'s> {
+    source: &'s Source,
+    parser: Parser<'s, StrInput<'s>>,
+    documents: Vec<Document<'s>>,
+    diagnostics: Vec<Diagnostic>,
+    /// The collections that are open, outermost first.
+    open: Vec<Frame<'s>>,
+    /// The value of the document so far.
+    root: Option<Node<'s>>,
+    anchors: HashMap<usize, Anchored<'s>>,
+    aliased_values: usize,
+}
+
+/// What an anchor names.
+struct Anchored<'s> {
+    node: Node<'s>,
+    values: usize,
+    height: usize,
+}
+
+/// A collection that is being read.
+struct Frame<'s> {
+    start: u32,
+    anchor: usize,
+    content: Content<'s>,
+}
+
+enum Content<'s> {
+    List(Vec<Node<'s>>),
+    Map {
+        entries: Vec<Entry<'s>>,
+        /// The key whose value comes next.
+        key: Option<Key<'s>>,
+        /// Whether it turned out to be an unquoted `{{ template }}`.
+        template: bool,
+    },
+}
+
+struct Key<'s> {
+    text: Cow<'s, str>,
+    span: Span,
+    /// A key that was refused: its value is read and dropped.
+    refused: bool,
+}
+
+/// Why reading a document stops.
+struct Stop;
+
+impl<'s> Builder<'s> {
+    fn new(source: &'s Source) -> Self {
+        let options = granit_parser::options! {
+            emit_unresolved_aliases: true,
+            emit_comments: false,
+            flow_nesting_limit: MAX_DEPTH + 1,
+            block_nesting_limit: MAX_DEPTH + 1,
+        };
+        Self {
+            source,
+            parser: Parser::new_from_str_with_options(source.text(), options),
+            documents: Vec::new(),
+            diagnostics: Vec::new(),
+            open: Vec::new(),
+            root: None,
+            anchors: HashMap::new(),
+            aliased_values: 0,
+        }
+    }
+
+    fn run(mut self) -> (Vec<Document<'s>>, Vec<Diagnostic>) {
+        loop {
+            let read = match self.parser.next_event() {
+                None | Some(Ok((Event::StreamEnd, _))) => break,
+                Some(Ok((event, span))) => self.event(event, span_of(&span), span.tag_span()),
+                Some(Err(error)) => Err(self.syntax_error(&error)),
+            };
+            if let Err(Stop) = read {
+                self.end_document(true);
+                // A source that cannot be resumed ends here; what was found stands.
+                if !matches!(self.parser.proceed_next_document(), Ok(true)) {
+                    break;
+                }
+            }
+        }
+        (self.documents, self.diagnostics)
+    }
+
+    fn event(
+        &mut self,
+        event: Event<'s>,
+        span: Span,
+        tag_span: Option<granit_parser::Span>,
+    ) -> Result<(), Stop> {
+        let tag_span = tag_span.map_or(span, |tag| span_of(&tag));
+        match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                let value = self.scalar_value(text, style, tag.as_deref(), tag_span);
+                self.complete(Node { value, span }, anchor);
+            }
+            Event::SequenceStart(_, anchor, tag) => {
+                self.check_collection_tag(tag.as_deref(), "seq", tag_span);
+                return self.start(span, anchor, Content::List(Vec::new()));
+            }
+            Event::MappingStart(_, anchor, tag) => {
+                self.check_collection_tag(tag.as_deref(), "map", tag_span);
+                let content = Content::Map { entries: Vec::new(), key: None, template: false };
+                return self.start(span, anchor, content);
+            }
+            Event::SequenceEnd | Event::MappingEnd => self.end(span),
+            Event::Alias(id) => return self.alias(id, span),
+            Event::UnresolvedAlias(name) => {
+                let reported = traps::unresolved_alias(self.source, &name, span);
+                self.diagnostics.push(reported);
+                self.complete(self.raw_text(span), 0);
+            }
+            Event::DocumentEnd => self.end_document(false),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, span: Span, anchor: usize, content: Content<'s>) -> Result<(), Stop> {
+        self.check_depth(1, span)?;
+        self.open.push(Frame { start: span.start, anchor, content });
+        Ok(())
+    }
+
+    fn end(&mut self, end: Span) {
+        let Some(frame) = self.open.pop() else { return };
+        // A block collection's end event is empty and stands behind the blank lines that follow it.
+        let closed = end.end > end.start;
+        let (value, last) = match frame.content {
+            Content::List(items) => {
+                let last = items.last().map(|item| item.span.end);
+                (Value::List(items), last)
+            }
+            Content::Map { entries, template: false, .. } => {
+                let last = entries.last().map(|entry| entry.value.span.end);
+                (Value::Map(self.close_map(entries)), last)
+            }
+            Content::Map { template: true, .. } => {
+                let span = Span { start: frame.start, end: end.end };
+                self.diagnostics.push(traps::unquoted_template(self.source, span));
+                (self.raw_text(span).value, None)
+            }
+        };
+        let end = if closed { end.end } else { last.unwrap_or(frame.start).max(frame.start) };
+        self.complete(Node { value, span: Span { start: frame.start, end } }, frame.anchor);
+    }
+
+    /// Puts a finished value into the collection that is open, as a key or as a value.
+    fn complete(&mut self, node: Node<'s>, anchor: usize) {
+        if anchor != 0 {
+            let (values, height) = measure(&node);
+            self.anchors.insert(anchor, Anchored { node: node.clone(), values, height });
+        }
+        let Some(frame) = self.open.last_mut() else {
+            self.root = Some(node);
+            return;
+        };
+        match &mut frame.content {
+            Content::List(items) => items.push(node),
+            Content::Map { entries, key, template } => match key.take() {
+                Some(key) if key.refused => {}
+                Some(key) => {
+                    let Key { text, span: key_span, .. } = key;
+                    entries.push(Entry { key: text, key_span, value: node });
+                }
+                None if is_template(self.source, frame.start, &node) => {
+                    *template = true;
+                    *key = Some(Key { text: Cow::Borrowed(""), span: node.span, refused: true });
+                }
+                None => *key = Some(self::key(self.source, node, &mut self.diagnostics)),
+            },
+        }
+    }
+
+    /// Applies merges, then reports and drops the keys that are there already.
+    fn close_map(&mut self, entries: Vec<Entry<'s>>) -> Vec<Entry<'s>> {
+        let mut kept = distinct(self.source, entries, &mut self.diagnostics);
+        while let Some(at) = kept.iter().position(|entry| is_merge(self.source, entry)) {
+            let merge = kept.remove(at);
+            let sources = match merge.value.value {
+                Value::List(items) => items,
+                _ => vec![merge.value],
+            };
+            for source in sources {
+                let span = source.span;
+                let Value::Map(merged) = source.value else {
+                    self.diagnostics.push(traps::bad_merge(self.source, span));
+                    continue;
+                };
+                for entry in merged {
+                    if !kept.iter().any(|own| own.key == entry.key) {
+                        kept.push(entry);
+                    }
+                }
+            }
+        }
+        kept
+    }
+
+    fn alias(&mut self, id: usize, span: Span) -> Result<(), Stop> {
+        let Some(anchored) = self.anchors.get(&id) else {
+            self.diagnostics.push(traps::alias_of_itself(self.source, span));
+            self.complete(self.raw_text(span), 0);
+            return Ok(());
+        };
+        let (values, height) = (anchored.values, anchored.height);
+        self.aliased_values += values;
+        if self.aliased_values > MAX_ALIASED_VALUES {
+            self.diagnostics.push(traps::alias_bomb(self.source, span));
+            return Err(Stop);
+        }
+        let node = anchored.node.clone();
+        self.check_depth(height, span)?;
+        self.complete(node, 0);
+        Ok(())
+    }
+
+    fn check_depth(&mut self, further: usize, span: Span) -> Result<(), Stop> {
+        if self.open.len() + further <= MAX_DEPTH {
+            return Ok(());
+        }
+        self.diagnostics.push(traps::too_deep(self.source, span));
+        Err(Stop)
+    }
+
+    fn scalar_value(
+        &mut self,
+        text: Cow<'s, str>,
+        style: ScalarStyle,
+        tag: Option<&Tag>,
+        tag_span: Span,
+    ) -> Value<'s> {
+        let plain = style == ScalarStyle::Plain;
+        let Some(tag) = tag else {
+            // The parser writes a value that is not there as an unquoted `~`.
+            return if plain { scalar::resolve(text) } else { Value::Text(text) };
+        };
+        let Some(suffix) = tag.core_suffix() else {
+            self.diagnostics.push(traps::unsupported_tag(self.source, tag_span));
+            return Value::Text(text);
+        };
+        let resolved = scalar::resolve(text.clone());
+        let fits = match suffix {
+            "str" => return Value::Text(text),
+            "null" => resolved == Value::Null,
+            "bool" => matches!(resolved, Value::Bool(_)),
+            "int" => matches!(resolved, Value::Int(_)),
+            "float" => matches!(resolved, Value::Int(_) | Value::Float(_)),
+            _ => false,
+        };
+        if !fits {
+            self.diagnostics.push(traps::unsupported_tag(self.source, tag_span));
+        }
+        resolved
+    }
+
+    fn check_collection_tag(&mut self, tag: Option<&Tag>, expected: &str, span: Span) {
+        if tag.is_some_and(|tag| tag.core_suffix() != Some(expected)) {
+            self.diagnostics.push(traps::unsupported_tag(self.source, span));
+        }
+    }
+
+    fn syntax_error(&mut self, error: &ScanError) -> Stop {
+        let reported = traps::syntax_error(self.source, error);
+        // What was an alias without anchor a moment ago, such as the `*/5` of a cron expression, is told
+        // better by the error that it led to.
+        let line = |d: &Diagnostic| d.region().map(|region| region.start.line);
+        if let Some(last) = self.diagnostics.last()
+            && matches!(last.code, Code::UnknownAlias | Code::Unquoted)
+            && line(last) == line(&reported)
+        {
+            self.diagnostics.pop();
+        }
+        self.diagnostics.push(reported);
+        Stop
+    }
+
+    /// Ends a document; a broken one keeps what is complete of it.
+    fn end_document(&mut self, broken: bool) {
+        while let Some(frame) = self.open.last() {
+            let end = frame.start;
+            if let Content::Map { template, .. } =
+                &mut self.open.last_mut().expect("just seen").content
+            {
+                *template = false;
+            }
+            self.end(Span { start: end, end });
+        }
+        self.anchors.clear();
+        let root = self.root.take();
+        match root {
+            Some(root) if broken || root.value != Value::Null => {
+                self.documents.push(Document { root, broken });
+            }
+            None if broken => {
+                let root = Node { value: Value::Null, span: Span::default() };
+                self.documents.push(Document { root, broken });
+            }
+            _ => {}
+        }
+    }
+
+    fn raw_text(&self, span: Span) -> Node<'s> {
+        Node { value: Value::Text(Cow::Borrowed(self.source.slice(span))), span }
+    }
+}
+
+fn span_of(span: &granit_parser::Span) -> Span {
+    // Offsets are always there for a parser over a str; an empty span would still be a safe place.
+    span.byte_range().map(Span::new).unwrap_or_default()
+}
+
+/// `{{ x }}` unquoted is a mapping whose first key is a mapping that begins at the very next byte.
+fn is_template(source: &Source, start: u32, key: &Node<'_>) -> bool {
+    matches!(key.value, Value::Map(_) | Value::Text(_))
+        && key.span.start == start + 1
+        && source.text()[start as usize..].starts_with("{{")
+}
+
+fn key<'s>(source: &Source, node: Node<'s>, diagnostics: &mut Vec<Diagnostic>) -> Key<'s> {
+    let span = node.span;
+    let (text, refused) = match node.value {
+        Value::Text(text) => (text, false),
+        Value::List(_) | Value::Map(_) => {
+            diagnostics.push(traps::bad_key(source, node.head(source)));
+            (Cow::Borrowed(""), true)
+        }
+        // A key is a text, whatever it looks like: `1: x` has the key "1".
+        _ => (Cow::Owned(source.slice(span).to_owned()), false),
+    };
+    Key { text, span, refused }
+}
+
+fn is_merge(source: &Source, entry: &Entry<'_>) -> bool {
+    entry.key == "<<" && source.slice(entry.key_span) == "<<"
+}
+
+/// Mappings up to this size are searched one by one, which is faster than hashing.
+const SMALL_MAP: usize = 16;
+
+/// Drops and reports every key that is there already.
+fn distinct<'s>(
+    source: &Source,
+    entries: Vec<Entry<'s>>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Vec<Entry<'s>> {
+    let repeats: Vec<(usize, usize)> = repeats(&entries);
+    if repeats.is_empty() {
+        return entries;
+    }
+    for &(first, again) in &repeats {
+        let (first, again) = (&entries[first], &entries[again]);
+        diagnostics.push(traps::duplicate_key(source, first, again));
+    }
+    let is_repeat = |at: &usize| repeats.iter().any(|(_, again)| again == at);
+    let indexed = entries.into_iter().enumerate();
+    indexed.filter(|(at, _)| !is_repeat(at)).map(|(_, entry)| entry).collect()
+}
+
+/// Pairs of (first place, later place) of the same key.
+fn repeats(entries: &[Entry<'_>]) -> Vec<(usize, usize)> {
+    if entries.len() <= SMALL_MAP {
+        let first = |at: usize| entries[..at].iter().position(|e| e.key == entries[at].key);
+        return (1..entries.len()).filter_map(|at| Some((first(at)?, at))).collect();
+    }
+    let mut seen: HashMap<&str, usize> = HashMap::with_capacity(entries.len());
+    let mut found = Vec::new();
+    for (at, entry) in entries.iter().enumerate() {
+        match seen.get(entry.key.as_ref()) {
+            Some(&first) => found.push((first, at)),
+            None => {
+                seen.insert(&entry.key, at);
+            }
+        }
+    }
+    found
+}
+
+/// How many values a node holds, itself included, and how deep they are nested.
+fn measure(node: &Node<'_>) -> (usize, usize) {
+    let mut total = (1, 0);
+    let mut add = |child: &Node<'_>| {
+        let (values, height) = measure(child);
+        total = (total.0 + values, total.1.max(height + 1));
+    };
+    match &node.value {
+        Value::List(items) => items.iter().for_each(&mut add),
+        Value::Map(entries) => entries.iter().for_each(|entry| add(&entry.value)),
+        _ => {}
+    }
+    total
+}
