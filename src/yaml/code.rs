@@ -57,6 +57,7 @@ codes! {
     TooBig = "J005" Error "a file is too big";
     TooDeep = "J006" Error "values are nested too deeply";
     AliasBomb = "J007" Error "aliases expand to too much";
+    EmptyFile = "J008" Error "a file is empty";
 
     // YAML: J010–J019.
     Syntax = "J010" Error "the YAML cannot be parsed";
@@ -99,7 +100,7 @@ codes! {
     TemplateUnknownValue = "J051" Error "a template names an unknown value";
     SecretLiteral = "J052" Error "a secret stands in the file";
     NoSuchPath = "J053" Error "a path does not exist";
-    ProgramNotFound = "J054" Error "a program is not found";
+    ProgramNotFound = "J054" Warning "a program is not found";
     NotExecutable = "J055" Error "a file is not executable";
     Contradiction = "J056" Error "two keys contradict each other";
     BadCondition = "J057" Error "an expectation cannot be read";
@@ -114,6 +115,8 @@ codes! {
     CrowdedMinute = "J075" Warning "many jobs are due in one minute";
     RuleNeverFires = "J076" Warning "an alert rule can never fire";
     NotDelivered = "J077" Warning "this version does not deliver it yet";
+    NoJob = "J078" Warning "a file has no job in it";
+    Overlooked = "J079" Warning "a folder in the jobs folder is not read";
 }
 
 impl Code {

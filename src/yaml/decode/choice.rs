@@ -185,6 +185,12 @@ pub trait OneOf: Sized {
         None
     }
 
+    /// What decoding goes on with where the key is missing or given twice, which has been reported;
+    /// `None` gives the section around up.
+    fn failed() -> Option<Self> {
+        None
+    }
+
     /// Each key with its documentation and its schema.
     fn schemas(
         generator: &mut SchemaGenerator,

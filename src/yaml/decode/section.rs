@@ -185,7 +185,7 @@ impl<'n, 's> Fields<'n, 's> {
                 let help = format!("add exactly one of {}", listed(O::KEYS));
                 cx.report(Code::NoKindKey, self.place(cx), message).help(help);
             }
-            return absent;
+            return absent.or_else(O::failed);
         };
         self.taken += 1;
         let mut decoded =
@@ -197,7 +197,7 @@ impl<'n, 's> Fields<'n, 's> {
             reported.label(first.key_span, "the other one");
             reported.help("keep one of them");
             cx.under(Some(second.key_span), |cx| O::decode_at(&second.key, &second.value, cx));
-            decoded = None;
+            decoded = O::failed();
         }
         decoded
     }
