@@ -42,7 +42,7 @@ impl Printer {
 
     /// A line of data.
     pub(super) fn line(&mut self, text: &str) -> Result<()> {
-        Ok(writeln!(self.out, "{}", table::plain(text))?)
+        Ok(writeln!(self.out, "{text}")?)
     }
 
     /// A line for the person at the terminal, after all data so far.
@@ -60,8 +60,7 @@ impl Printer {
 
 /// A line on stderr. Where even that is closed, nobody is left to be told.
 pub(super) fn note(text: &str) {
-    let text: Vec<_> = text.lines().map(table::plain).collect();
-    let _closed = writeln!(io::stderr().lock(), "{}", text.join("\n"));
+    let _closed = writeln!(io::stderr().lock(), "{text}");
 }
 
 /// A time as tables show it: `2026-11-25 09:00:00Z`.

@@ -7,7 +7,6 @@
 pub mod command;
 pub mod health;
 pub mod output;
-pub mod process;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -19,7 +18,7 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::clock::Clock;
-use crate::model::{AttemptNo, Cause, JobName, NodeId, Outcome, RunId};
+use crate::model::{AttemptNo, Cause, JobName, Outcome, RunId};
 
 /// The work of a job, by kind.
 #[derive(Clone, Debug)]
@@ -56,8 +55,6 @@ pub struct AttemptContext {
     pub job: JobName,
     /// The attempt's number, from 1.
     pub no: AttemptNo,
-    /// The incarnation of the daemon that performs it.
-    pub node: NodeId,
     /// Why the run exists.
     pub cause: Cause,
     /// When the attempt began.

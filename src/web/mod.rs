@@ -19,7 +19,6 @@ mod explain;
 mod listen;
 mod output;
 mod page;
-mod rows;
 mod server;
 pub mod words;
 

@@ -7,7 +7,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::rejection::JsonRejection;
 use axum::extract::{FromRequestParts, Path, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
@@ -19,9 +18,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::answers::App;
 use super::api::{
-    self, Done, Explanation, IncidentItem, IncidentsQuery, JobItem, OutputQuery, PauseOrder,
-    Problem, ProblemKind, RunDetail, RunItem, RunsQuery, SlotItem, SlotsQuery, Status, Triggered,
-    WaitQuery,
+    Done, Explanation, IncidentItem, IncidentsQuery, JobItem, OutputQuery, PauseOrder, Problem,
+    ProblemKind, RunDetail, RunItem, RunsQuery, SlotItem, SlotsQuery, Status, Triggered, WaitQuery,
 };
 use crate::model::RunId;
 
@@ -44,9 +42,7 @@ where
 
 /// What the socket offers: all of it.
 pub(super) fn everything(app: Arc<App>) -> Router {
-    let stamp = middleware::from_fn_with_state(app.clone(), stamp);
-    let router = reads().merge(private_reads()).merge(orders()).fallback(no_such_address);
-    router.layer(stamp).with_state(app)
+    reads().merge(private_reads()).merge(orders()).fallback(no_such_address).with_state(app)
 }
 
 /// What the loopback address offers.
@@ -83,15 +79,7 @@ fn orders() -> Router<Arc<App>> {
         .route("/api/jobs/{job}/pause", post(pause))
         .route("/api/jobs/{job}/resume", post(resume))
         .route("/api/runs/{run}/cancel", post(cancel))
-}
-
-/// Tells the daemon's time with every answer.
-async fn stamp(State(app): Shared, request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    if let Ok(now) = app.clock.now().to_string().parse() {
-        response.headers_mut().insert(api::NOW, now);
-    }
-    response
+        .route("/api/reload", post(reload))
 }
 
 async fn page(State(app): Shared) -> Result<Html<String>, Problem> {
@@ -167,13 +155,8 @@ async fn trigger(State(app): Shared, Path(name): Path<String>) -> Answer<Trigger
 async fn pause(
     State(app): Shared,
     Path(name): Path<String>,
-    order: Result<axum::Json<PauseOrder>, JsonRejection>,
+    axum::Json(order): axum::Json<PauseOrder>,
 ) -> Answer<Done> {
-    let axum::Json(order) = order.map_err(|rejection| Problem {
-        problem: ProblemKind::BadRequest,
-        message: format!("can't read the order: {}", rejection.body_text()),
-        hint: String::new(),
-    })?;
     app.pause(&name, order.reason).await.map(axum::Json)
 }
 
@@ -183,6 +166,10 @@ async fn resume(State(app): Shared, Path(name): Path<String>) -> Answer<Done> {
 
 async fn cancel(State(app): Shared, RunNumber(run): RunNumber) -> Answer<Done> {
     app.cancel(run).await.map(axum::Json)
+}
+
+async fn reload(State(app): Shared) -> Answer<Done> {
+    app.reload().await.map(axum::Json)
 }
 
 async fn no_such_address(request: Request) -> Problem {

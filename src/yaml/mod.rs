@@ -14,6 +14,7 @@ pub mod diagnostic;
 pub mod node;
 mod parse;
 pub mod render;
+mod repair;
 mod scalar;
 pub mod source;
 mod traps;
@@ -26,3 +27,6 @@ pub use node::{Document, Entry, Node, Value};
 pub use parse::{MAX_ALIASED_VALUES, MAX_DEPTH, parse};
 pub use source::{MAX_FILE_BYTES, Position, Source, Span};
 pub use traps::{read_text, too_big};
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,8 @@
 //! From text to trees.
 //!
 //! Owns the walk over the parser's events: spans, anchors, merges, duplicate keys, limits, and going on at
-//! the next document after a broken one. It reads granit-parser's events, the parser beneath serde-saphyr,
+//! the next document after a broken one, or in the same one where the break is a text that lacks its quotes
+//! (see [`repair`](super::repair)). It reads granit-parser's events, the parser beneath serde-saphyr,
 //! because serde gives neither every duplicate key (it stops at the first), nor the place of an alias, nor
 //! a tree of what stood before a syntax error. Refuses to know what keys mean.
 
@@ -14,7 +15,7 @@ use super::code::Code;
 use super::diagnostic::Diagnostic;
 use super::node::{Document, Entry, Node, Value};
 use super::source::{Source, Span};
-use super::{scalar, traps};
+use super::{repair, scalar, traps};
 
 /// Deepest nesting of lists and mappings.
 pub const MAX_DEPTH: usize = 64;
@@ -28,7 +29,24 @@ pub fn parse(source: &Source) -> (Vec<Document<'_>>, Vec<Diagnostic>) {
     if let Some(refused) = traps::refuse_binary(source) {
         return (Vec::new(), vec![refused]);
     }
+    let read = read(source);
+    if read.unquoted.is_empty() {
+        return (read.documents, read.diagnostics);
+    }
+    repair::reread(source, read)
+}
+
+/// Reads a file once.
+pub(super) fn read(source: &Source) -> Read<'_> {
     Builder::new(source).run()
+}
+
+/// What one reading found.
+pub(super) struct Read<'s> {
+    pub(super) documents: Vec<Document<'s>>,
+    pub(super) diagnostics: Vec<Diagnostic>,
+    /// The findings about texts that lack their quotes and broke their documents by that.
+    pub(super) unquoted: Vec<Diagnostic>,
 }
 
 struct Builder<'s> {
@@ -36,6 +54,7 @@ struct Builder<'s> {
     parser: Parser<'s, StrInput<'s>>,
     documents: Vec<Document<'s>>,
     diagnostics: Vec<Diagnostic>,
+    unquoted: Vec<Diagnostic>,
     /// The collections that are open, outermost first.
     open: Vec<Frame<'s>>,
     /// The value of the document so far.
@@ -83,6 +102,7 @@ impl<'s> Builder<'s> {
     fn new(source: &'s Source) -> Self {
         let options = granit_parser::options! {
             emit_unresolved_aliases: true,
+            emit_anchor_events: true,
             emit_comments: false,
             flow_nesting_limit: MAX_DEPTH + 1,
             block_nesting_limit: MAX_DEPTH + 1,
@@ -92,6 +112,7 @@ impl<'s> Builder<'s> {
             parser: Parser::new_from_str_with_options(source.text(), options),
             documents: Vec::new(),
             diagnostics: Vec::new(),
+            unquoted: Vec::new(),
             open: Vec::new(),
             root: None,
             anchors: HashMap::new(),
@@ -99,7 +120,7 @@ impl<'s> Builder<'s> {
         }
     }
 
-    fn run(mut self) -> (Vec<Document<'s>>, Vec<Diagnostic>) {
+    fn run(mut self) -> Read<'s> {
         loop {
             let read = match self.parser.next_event() {
                 None | Some(Ok((Event::StreamEnd, _))) => break,
@@ -114,7 +135,8 @@ impl<'s> Builder<'s> {
                 }
             }
         }
-        (self.documents, self.diagnostics)
+        let Self { documents, diagnostics, unquoted, .. } = self;
+        Read { documents, diagnostics, unquoted }
     }
 
     fn event(
@@ -144,6 +166,9 @@ impl<'s> Builder<'s> {
                 let reported = traps::unresolved_alias(self.source, &name, span);
                 self.diagnostics.push(reported);
                 self.complete(self.raw_text(span), 0);
+            }
+            Event::Anchor(_, name) => {
+                self.diagnostics.extend(traps::odd_anchor(self.source, &name, span));
             }
             Event::DocumentEnd => self.end_document(false),
             _ => {}
@@ -306,7 +331,11 @@ impl<'s> Builder<'s> {
         {
             self.diagnostics.pop();
         }
-        self.diagnostics.push(reported);
+        if reported.code == Code::Unquoted {
+            self.unquoted.push(reported);
+        } else {
+            self.diagnostics.push(reported);
+        }
         Stop
     }
 

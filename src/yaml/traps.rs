@@ -74,7 +74,7 @@ pub(super) fn alias_of_itself(source: &Source, span: Span) -> Diagnostic {
 
 pub(super) fn unresolved_alias(source: &Source, name: &str, span: Span) -> Diagnostic {
     let raw = source.slice(span);
-    if name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.')) {
+    if is_name(name) {
         let message = format!("`{}` names no anchor", shortened(raw));
         let mut reported = Diagnostic::new(Code::UnknownAlias, source, span, message);
         reported.help(format!(
@@ -84,6 +84,17 @@ pub(super) fn unresolved_alias(source: &Source, name: &str, span: Span) -> Diagn
         return reported;
     }
     unquoted(source, span, "`*` begins an alias in YAML")
+}
+
+/// An anchor whose name shows that none was meant, such as the one of `&& true`.
+pub(super) fn odd_anchor(source: &Source, name: &str, span: Span) -> Option<Diagnostic> {
+    let value = value_around(source, span.end as usize).filter(|value| value.start == span.start);
+    let why = "`&` begins an anchor in YAML";
+    (!is_name(name)).then(|| unquoted(source, value.unwrap_or(span), why))
+}
+
+fn is_name(name: &str) -> bool {
+    name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'))
 }
 
 pub(super) fn unquoted_template(source: &Source, span: Span) -> Diagnostic {
@@ -171,14 +182,23 @@ fn unquoted_value(source: &Source, at: usize, kind: &ErrorKind) -> Option<Diagno
         [b'&', ..] => "`&` begins an anchor in YAML",
         [b'@', ..] => "`@` is reserved in YAML",
         [b'`', ..] => "a backtick is reserved in YAML",
-        [b'%', ..] => "`%` is reserved in YAML",
+        [b'%', ..] if !starts_line(source, span) => "`%` is reserved in YAML",
         [b'"' | b'\'', ..] if trails_quotes(kind) => "text follows the closing quote",
-        _ if *kind == ErrorKind::MappingValueNotAllowed && value.contains(": ") => {
+        _ if *kind == ErrorKind::MappingValueNotAllowed
+            && value.contains(": ")
+            && !starts_line(source, span) =>
+        {
             "`: ` inside of a text begins another value in YAML"
         }
         _ => return None,
     };
     Some(unquoted(source, span, why))
+}
+
+/// Whether only blanks stand before a place on its line.
+fn starts_line(source: &Source, span: Span) -> bool {
+    let line = source.line_span(source.position(span.start).line);
+    source.slice(Span { start: line.start, end: span.start }).trim().is_empty()
 }
 
 fn trails_quotes(kind: &ErrorKind) -> bool {
@@ -265,6 +285,9 @@ fn flow_value_end(value: &str) -> usize {
 
 fn plain_error(source: &Source, at: usize, error: &ScanError) -> Diagnostic {
     let (message, help) = match error.kind() {
+        ErrorKind::SimpleKeyExpected if source.text()[at..].starts_with('-') => {
+            ("a blank is missing after this `-`".to_owned(), "write it as `- item`")
+        }
         ErrorKind::SimpleKeyExpected | ErrorKind::InvalidSimpleKey => {
             ("a `:` is missing after this key".to_owned(), "write it as `key: value`")
         }
@@ -282,6 +305,14 @@ fn plain_error(source: &Source, at: usize, error: &ScanError) -> Diagnostic {
         ErrorKind::UnclosedFlowCollection { open } => {
             (format!("this `{open}` is never closed"), "close it, or quote the text if it is none")
         }
+        ErrorKind::MismatchedFlowCollectionEnd { open, close } => (
+            format!("this `{open}` is closed by `{close}`"),
+            "close it with its own bracket, or quote the text if it is none",
+        ),
+        ErrorKind::MisplacedFlowCollectionEnd => (
+            "this bracket closes nothing".to_owned(),
+            "remove it, or quote the text that it belongs to",
+        ),
         ErrorKind::ExpectedBlockMappingKey => (
             "expected the next key here".to_owned(),
             "check the indentation of this line and whether the value before it must be quoted",
@@ -299,9 +330,18 @@ fn plain_error(source: &Source, at: usize, error: &ScanError) -> Diagnostic {
         ErrorKind::InvalidIndentation => {
             ("this indentation fits no line above".to_owned(), "align it with its neighbours")
         }
-        _ => (error.info(), ""),
+        // The parser says what it was doing before it says what is wrong.
+        _ => {
+            let info = error.info();
+            let wrong = info.strip_prefix("while ").and_then(|rest| rest.split_once(", "));
+            (wrong.map_or(info.as_str(), |(_, wrong)| wrong).to_owned(), "")
+        }
     };
-    let mut reported = Diagnostic::new(Code::Syntax, source, word_at(source, at), message);
+    let span = match source.text().as_bytes().get(at) {
+        Some(b'[' | b']' | b'{' | b'}') => Span::new(at..at + 1),
+        _ => word_at(source, at),
+    };
+    let mut reported = Diagnostic::new(Code::Syntax, source, span, message);
     if !help.is_empty() {
         reported.help(help);
     }

@@ -96,7 +96,8 @@ impl Decoder {
         if node.value == Value::Null {
             let at = self.owner.unwrap_or(at);
             let help = "give it a value, or remove the key";
-            let message = format!("{} has no value; expected {expected}", self.owner_name());
+            let what = self.owner_name().unwrap_or_else(|| "this".to_owned());
+            let message = format!("{what} has no value; expected {expected}");
             return self.report(Code::EmptyValue, at, message).help(help);
         }
         let message = format!("expected {expected}, found {}", node.described(&self.source));
@@ -122,9 +123,17 @@ impl Decoder {
         }
     }
 
-    /// The key whose value is being decoded, quoted, or `this` where there is none.
-    fn owner_name(&self) -> String {
-        self.owner.map_or_else(|| "this".to_owned(), |at| format!("`{}`", self.source.slice(at)))
+    /// The words for something that is missing in what is being decoded.
+    fn lacks(&self, what: &str) -> String {
+        match self.owner_name() {
+            Some(owner) => format!("{owner} lacks {what}"),
+            None => format!("{what} is missing"),
+        }
+    }
+
+    /// The key whose value is being decoded, in backticks.
+    fn owner_name(&self) -> Option<String> {
+        self.owner.map(|at| format!("`{}`", self.source.slice(at)))
     }
 
     /// Decodes a value under its key, so that what is missing in it is told at the key.

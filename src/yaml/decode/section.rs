@@ -167,7 +167,7 @@ impl<'n, 's> Fields<'n, 's> {
         }
         let given = default.map(|default| default()).or_else(T::absent);
         if given.is_none() && !self.is_misspelt(&[key], cx) {
-            let message = format!("{} lacks the key `{key}`", cx.owner_name());
+            let message = cx.lacks(&format!("the key `{key}`"));
             let help = format!("add `{key}:` with {}", T::EXPECTS);
             cx.report(Code::MissingKey, self.place(cx), message).help(help);
         }
@@ -181,7 +181,7 @@ impl<'n, 's> Fields<'n, 's> {
         let Some(first) = found.next() else {
             let absent = O::absent();
             if absent.is_none() && !self.is_misspelt(O::KEYS, cx) {
-                let message = format!("{} lacks a key that says its {}", cx.owner_name(), O::WHAT);
+                let message = cx.lacks(&format!("a key that says the {}", O::WHAT));
                 let help = format!("add exactly one of {}", listed(O::KEYS));
                 cx.report(Code::NoKindKey, self.place(cx), message).help(help);
             }
@@ -238,7 +238,7 @@ impl<'n, 's> Fields<'n, 's> {
             return format!("`{key}` belongs under `{section}`");
         }
         if cx.scopes.iter().any(|outer| outer().contains(&key)) {
-            return format!("`{key}` belongs to the section around this one: indent it less");
+            return format!("`{key}` belongs to the section around this one");
         }
         match nearest(key, keys.iter().copied()) {
             Some(known) => format!("`{known}` is given already; remove this one"),
@@ -294,6 +294,7 @@ impl SectionSchema {
         generator: &mut SchemaGenerator,
     ) {
         let mut schema = generator.subschema_for::<T>();
+        refuse_null(&mut schema);
         describe(&mut schema, doc);
         if let Some(default) = default.first().and_then(|text| serde_json::from_str(text).ok()) {
             schema.insert("default".to_owned(), default);
@@ -330,6 +331,24 @@ impl SectionSchema {
         }
         self.schema.insert("additionalProperties".to_owned(), json!(false));
         self.schema
+    }
+}
+
+/// Takes `null` out of the schema of an `Option`: a key that may be left out must have a value if it is
+/// there, which is what the decoder says too.
+fn refuse_null(schema: &mut Schema) {
+    let null = json!("null");
+    if let Some(Json::Array(types)) = schema.get_mut("type") {
+        types.retain(|name| *name != null);
+        if let [only] = types.as_slice() {
+            let only = only.clone();
+            schema.insert("type".to_owned(), only);
+        }
+    }
+    let Some(Json::Array(choices)) = schema.get_mut("anyOf") else { return };
+    choices.retain(|choice| choice.get("type") != Some(&null));
+    if let [Json::Object(only)] = choices.as_slice() {
+        *schema = Schema::from(only.clone());
     }
 }
 
