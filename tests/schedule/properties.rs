@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jada::model::{Dst, DstGap, DstOverlap};
-use jada::plan::schedule::{DateRange, Moment, Schedule, TriggerSpec, When};
+use jada::plan::schedule::{Cron, DateRange, Moment, Schedule, TriggerSpec, When};
 use jiff::Timestamp;
 use jiff::civil::date;
 use proptest::prelude::*;
@@ -130,6 +130,55 @@ proptest! {
                 let want: Vec<Timestamp> = open.into_iter().map(|(slot, _)| slot).filter(|slot| inside(*slot)).collect();
                 prop_assert_eq!(slots.into_iter().map(|(slot, _)| slot).collect::<Vec<_>>(), want);
             }
+        }
+    }
+}
+
+/// Texts that look like cron from afar.
+fn nearly_cron() -> impl Strategy<Value = String> {
+    let piece = select(vec![
+        "*",
+        "?",
+        "/",
+        "-",
+        ",",
+        "#",
+        "+",
+        "H",
+        "(",
+        ")",
+        "L",
+        "W",
+        "@",
+        "0",
+        "7",
+        "31",
+        "59",
+        "60",
+        "mon",
+        "DEC",
+        " ",
+        " ",
+        " ",
+        "4294967296",
+        "ä",
+        "\u{a0}",
+        "~",
+        "=",
+    ]);
+    prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 3000, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn any_text_is_parsed_or_refused_in_place(text in prop_oneof![nearly_cron(), any::<String>()]) {
+        let Err(errors) = Cron::parse(&text, "job") else { return Ok(()) };
+        prop_assert!(!errors.is_empty());
+        for error in errors {
+            prop_assert!(text.get(error.range.clone()).is_some(), "{:?} in {:?}", error, text);
+            prop_assert!(!error.message.is_empty());
         }
     }
 }

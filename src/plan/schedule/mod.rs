@@ -4,7 +4,11 @@
 //! what time it is, and YAML. Pure: the same definition gives the same slots on every node.
 
 mod cron;
+mod describe;
+mod field;
+mod lint;
 mod parse;
+mod preview;
 mod spread;
 mod trigger;
 mod zone;
@@ -15,7 +19,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 pub use cron::Cron;
+pub use lint::{Lint, LintKind, lint};
 pub use parse::CronError;
+pub use preview::Occurrence;
 pub use trigger::{DateRange, Moment, TriggerSpec, When};
 
 use cron::LIMIT;

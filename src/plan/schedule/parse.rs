@@ -1,12 +1,16 @@
 //! The text of a cron expression to [`Cron`].
 //!
-//! Owns the grammar and every message about it, each with its place in the text. Refuses to know what
-//! the masks mean for time.
+//! Owns the grammar, and the place in the text of everything that is wrong. Refuses to know what the masks
+//! mean for time, and the words about single values (`field`).
 
 use std::ops::Range;
 
 use super::cron::{
     ALL_DAYS, ANY_DAY, ANY_WEEKDAY, BOTH_DAYS, Cron, INTERVAL, LAST_DAY, LAST_WEEKDAY,
+};
+use super::field::{
+    DAY_OF_MONTH, DAY_OF_WEEK, FIELDS, Fault, Field, HOUR, MONTH, check_step, fault, number,
+    plain_range, step_of, step_without_range,
 };
 use super::spread;
 
@@ -24,34 +28,6 @@ pub struct CronError {
     pub help: String,
 }
 
-/// What a field may hold.
-struct Field {
-    name: &'static str,
-    low: u32,
-    high: u32,
-    /// Highest value of `*` and `H`: Sunday has two numbers, and a hashed day has to be in each month.
-    any: u32,
-    hashed: u32,
-}
-
-const FIELDS: [Field; 6] = [
-    Field { name: "second", low: 0, high: 59, any: 59, hashed: 59 },
-    Field { name: "minute", low: 0, high: 59, any: 59, hashed: 59 },
-    Field { name: "hour", low: 0, high: 23, any: 23, hashed: 23 },
-    Field { name: "day-of-month", low: 1, high: 31, any: 31, hashed: 28 },
-    Field { name: "month", low: 1, high: 12, any: 12, hashed: 12 },
-    Field { name: "day-of-week", low: 0, high: 7, any: 6, hashed: 6 },
-];
-
-const HOUR: usize = 2;
-const DAY_OF_MONTH: usize = 3;
-const MONTH: usize = 4;
-const DAY_OF_WEEK: usize = 5;
-
-const MONTHS: [&str; 12] =
-    ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
-const WEEKDAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
-
 /// A step that does not divide its field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct UnevenStep {
@@ -66,7 +42,6 @@ pub(super) struct UnevenStep {
 #[derive(Debug)]
 pub(super) struct Parsed {
     pub(super) cron: Cron,
-    #[expect(dead_code, reason = "the lints read it, in the next commit")]
     pub(super) uneven: Vec<UnevenStep>,
     /// Where the day of the month and the day of the week stand.
     pub(super) days: (Range<usize>, Range<usize>),
@@ -140,6 +115,11 @@ fn not_cron(text: &str, words: &[Range<usize>], whole: &Range<usize>) -> Option<
             "give it in its own key: `timezone: Area/City`",
         );
     }
+    if let Some(list) = split_list(text, words) {
+        let help = format!("write the list without it: {}", text[list.clone()].replace(' ', ""));
+        let message = "a blank splits a list into two fields".to_owned();
+        return Some(CronError { range: list, field: None, message, help });
+    }
     let layout =
         "minute hour day-of-month month day-of-week, with a second in front if there are 6";
     match words.len() {
@@ -151,6 +131,14 @@ fn not_cron(text: &str, words: &[Range<usize>], whole: &Range<usize>) -> Option<
         ),
         n => error(format!("5 fields or 6 are needed, this has {n}"), layout),
     }
+}
+
+/// A list with a blank beside a comma, which would count as two fields.
+fn split_list(text: &str, words: &[Range<usize>]) -> Option<Range<usize>> {
+    let split = words.windows(2).find(|pair| {
+        text[pair[0].clone()].ends_with(',') || text[pair[1].clone()].starts_with(',')
+    })?;
+    Some(split[0].start..split[1].end)
 }
 
 fn nickname(text: &str, whole: Range<usize>, seed: &str) -> Result<Parsed, Vec<CronError>> {
@@ -188,13 +176,6 @@ fn bad_nickname(name: &str, range: Range<usize>) -> CronError {
         )
     };
     CronError { range, field: None, message, help }
-}
-
-/// What went wrong within an item: the message and the way out.
-type Fault = (String, String);
-
-fn fault<T>(message: impl Into<String>, help: impl Into<String>) -> Result<T, Fault> {
-    Err((message.into(), help.into()))
 }
 
 struct Parser<'a> {
@@ -284,7 +265,7 @@ impl<'a> Parser<'a> {
         let step = step.unwrap_or(1);
         check_step(field, (low, high), step)?;
         if base == "*" || base == "?" {
-            self.note_uneven(field, (low, high), step, place);
+            self.note_uneven(field, low, step, place);
         }
         self.set(index, (low, high), step);
         Ok(())
@@ -310,14 +291,13 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn note_uneven(&mut self, field: &Field, range: (u32, u32), step: u32, place: Range<usize>) {
-        let (low, high) = range;
-        let rest = (high - low) % step;
-        if (high - low + 1).is_multiple_of(step) {
-            return;
+    /// Notes steps from `first` on through the whole of a field, whose last one is shorter.
+    fn note_uneven(&mut self, field: &Field, first: u32, step: u32, range: Range<usize>) {
+        let size = field.any - field.low + 1;
+        if !size.is_multiple_of(step) {
+            let seam = (field.any - (field.any - first) % step, first);
+            self.uneven.push(UnevenStep { range, field: field.name, step, seam });
         }
-        let seam = (high - rest, low);
-        self.uneven.push(UnevenStep { range: place, field: field.name, step, seam });
     }
 
     /// `H`, `H/15`, `H(0-29)`, `H(0-29)/10`: values that differ from job to job, and never for one job.
@@ -347,7 +327,7 @@ impl<'a> Parser<'a> {
             if index <= HOUR {
                 self.cron.flags |= INTERVAL;
             }
-            self.note_uneven(field, (start, start + high - low), step_or_all, place);
+            self.note_uneven(field, start, step_or_all, place);
         }
         self.set(index, (start, high), step_or_all);
         Ok(())
@@ -452,116 +432,199 @@ fn reachable(cron: &Cron) -> u16 {
     (1..=12).filter(|month| exists(*month)).fold(0, |mask, month| mask | 1 << month) & cron.months
 }
 
-/// `a`, `a-b`.
-fn plain_range(index: usize, base: &str) -> Result<(u32, u32), Fault> {
-    let field = &FIELDS[index];
-    let Some((from, to)) = base.split_once('-') else {
-        let value = number(index, base)?;
-        return Ok((value, value));
-    };
-    let low = number(index, from)?;
-    let mut high = number(index, to)?;
-    // A range may end on Sunday by name.
-    if index == DAY_OF_WEEK && high == 0 && low > 0 {
-        high = 7;
-    }
-    if low <= high {
-        return Ok((low, high));
-    }
-    let one = |low: u32, high: u32| {
-        if low == high { low.to_string() } else { format!("{low}-{high}") }
-    };
-    let top = if index == DAY_OF_WEEK { 6 } else { field.high };
-    let help = format!("to wrap around write {},{}", one(low, top.max(low)), one(field.low, high));
-    fault(format!("the range {base} of {} is reversed", field.name), help)
-}
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
 
-/// One value of a field, as a number or a name.
-fn number(index: usize, text: &str) -> Result<u32, Fault> {
-    let field = &FIELDS[index];
-    let bounds = format_args!("{}–{}", field.low, field.high);
-    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return match text.parse::<u32>() {
-            Ok(value) if (field.low..=field.high).contains(&value) => Ok(value),
-            _ => fault(format!("{} {text} is out of range {bounds}", field.name), ""),
-        };
-    }
-    if let Some(value) = name(index, text) {
-        return Ok(value);
-    }
-    if text.is_empty() {
-        return fault(format!("a value of {} is missing", field.name), "a range is written 1-5");
-    }
-    fault(format!("'{text}' is no {}", field.name), help_for(index, text))
-}
+    use super::*;
 
-/// The way out where a value is no number and no name of its field.
-fn help_for(index: usize, text: &str) -> String {
-    let field = &FIELDS[index];
-    let short = text.get(..3).unwrap_or(text).to_ascii_lowercase();
-    let by_name = |names: &[&str]| names.contains(&short.as_str());
-    if by_name(&WEEKDAYS) && index == DAY_OF_WEEK || by_name(&MONTHS) && index == MONTH {
-        return format!("names have three letters: {}", short.to_ascii_uppercase());
+    /// Two lines for each error: the text, and below the place in it what is wrong and the way out.
+    fn reports(texts: &[&str]) -> String {
+        let mut reports = String::new();
+        for text in texts {
+            let errors = match Cron::parse(text, "job") {
+                Ok(cron) => panic!("{text}: {cron:?}"),
+                Err(errors) => errors,
+            };
+            for CronError { range, field, message, help } in errors {
+                let column = text[..range.start].chars().count();
+                let marks = "^".repeat(text[range].chars().count().max(1));
+                let field = field.map_or(String::new(), |(name, at)| format!(" {at} {name}:"));
+                let help = if help.is_empty() { help } else { format!("; {help}") };
+                let _ok = writeln!(reports, "{text}\n{:column$}{marks}{field} {message}{help}", "");
+            }
+        }
+        reports
     }
-    if by_name(&WEEKDAYS) {
-        return "names of weekdays belong into the last field".to_owned();
-    }
-    if by_name(&MONTHS) {
-        return "names of months belong into the field before the last".to_owned();
-    }
-    if text.contains('~') {
-        return "for a value that differs from job to job write H(0-29)".to_owned();
-    }
-    let names = match index {
-        MONTH => " or JAN–DEC",
-        DAY_OF_WEEK => " or SUN–SAT",
-        _ => "",
-    };
-    format!(
-        "it takes {}–{}{names}, and *, lists (1,5), ranges (1-5), steps (*/5)",
-        field.low, field.high
-    )
-}
 
-fn name(index: usize, text: &str) -> Option<u32> {
-    let (names, first): (&[&str], u32) = match index {
-        MONTH => (&MONTHS, 1),
-        DAY_OF_WEEK => (&WEEKDAYS, 0),
-        _ => return None,
-    };
-    let at = names.iter().position(|name| name.eq_ignore_ascii_case(text))?;
-    u32::try_from(at).ok().map(|at| at + first)
-}
+    #[test]
+    fn errors_of_whole_expressions() {
+        let texts = [
+            "",
+            "* * * *",
+            "* * * * * * *",
+            "TZ=UTC * * * * *",
+            "0 0 * * mon,tue, wed",
+            "@every 5m",
+            "@reboot",
+            "@foo",
+            "@at 10:00",
+        ];
+        insta::assert_snapshot!(reports(&texts), @r"
 
-fn step_of(field: &Field, text: &str) -> Result<u32, Fault> {
-    match text.parse::<u32>() {
-        Ok(0) => fault("a step of 0 never ends", "leave the step out, or make it 1 or more"),
-        Ok(step) if text.bytes().all(|byte| byte.is_ascii_digit()) => Ok(step),
-        _ => fault(format!("'/{text}' is no step of {}", field.name), "a step is written */15"),
+        ^ the expression is empty; minute hour day-of-month month day-of-week, with a second in front if there are 6
+        * * * *
+        ^^^^^^^ 5 fields or 6 are needed, this has 4; minute hour day-of-month month day-of-week, with a second in front if there are 6
+        * * * * * * *
+        ^^^^^^^^^^^^^ 5 fields or 6 are needed, this has 7; there is no year field: bound the schedule with `start` and `end`
+        TZ=UTC * * * * *
+        ^^^^^^^^^^^^^^^^ a time zone can't stand inside the expression; give it in its own key: `timezone: Area/City`
+        0 0 * * mon,tue, wed
+                ^^^^^^^^^^^^ a blank splits a list into two fields; write the list without it: mon,tue,wed
+        @every 5m
+        ^^^^^^^^^ @every is not cron; use `every: 5m` in place of `cron`
+        @reboot
+        ^^^^^^^ @reboot is not supported: a start is no point in time, and each restart or upgrade of the daemon would run the job again; use `every` with `catch_up`, or start the program from a systemd unit
+        @foo
+        ^^^^ there is no schedule named '@foo'; known are @hourly, @daily, @midnight, @weekly, @monthly, @yearly and @annually
+        @at 10:00
+        ^^^^^^^^^ @at is not cron; use `at: 2026-12-01T09:00` in place of `cron`
+        ");
     }
-}
 
-fn check_step(field: &Field, (low, high): (u32, u32), step: u32) -> Result<(), Fault> {
-    if step == 1 || step <= high - low {
-        return Ok(());
+    #[test]
+    fn errors_of_values() {
+        let texts = [
+            "75 * * * *",
+            "0 24 * * *",
+            "0 0 0 13 8",
+            "99999999999 * * * *",
+            "mon * * * *",
+            "* * * foo *",
+            "* * * january *",
+            "* * * * monday",
+            "* * jan * *",
+            "? * * * *",
+            "*5 * * * *",
+            "ä * * * *",
+            "0~30 * * * *",
+            "a,75,3-x 99 * * *",
+        ];
+        insta::assert_snapshot!(reports(&texts), @r"
+        75 * * * *
+        ^^ 1 minute: minute 75 is out of range 0–59
+        0 24 * * *
+          ^^ 2 hour: hour 24 is out of range 0–23; midnight is hour 0
+        0 0 0 13 8
+            ^ 3 day-of-month: day-of-month 0 is out of range 1–31
+        0 0 0 13 8
+              ^^ 4 month: month 13 is out of range 1–12
+        0 0 0 13 8
+                 ^ 5 day-of-week: day-of-week 8 is out of range 0–7
+        99999999999 * * * *
+        ^^^^^^^^^^^ 1 minute: minute 99999999999 is out of range 0–59
+        mon * * * *
+        ^^^ 1 minute: 'mon' is no minute; names of weekdays belong into the last field
+        * * * foo *
+              ^^^ 4 month: 'foo' is no month; it takes 1–12 or JAN–DEC, and *, lists (1,5), ranges (1-5), steps (*/5)
+        * * * january *
+              ^^^^^^^ 4 month: 'january' is no month; names have three letters: JAN
+        * * * * monday
+                ^^^^^^ 5 day-of-week: 'monday' is no day-of-week; names have three letters: MON
+        * * jan * *
+            ^^^ 3 day-of-month: 'jan' is no day-of-month; names of months belong into the field before the last
+        ? * * * *
+        ^ 1 minute: '?' stands for a day only; write '*'
+        *5 * * * *
+        ^^ 1 minute: '*5' is no minute; it takes 0–59, and *, lists (1,5), ranges (1-5), steps (*/5)
+        ä * * * *
+        ^ 1 minute: 'ä' is no minute; it takes 0–59, and *, lists (1,5), ranges (1-5), steps (*/5)
+        0~30 * * * *
+        ^^^^ 1 minute: '0~30' is no minute; for a value that differs from job to job write H(0-29)
+        a,75,3-x 99 * * *
+        ^ 1 minute: 'a' is no minute; it takes 0–59, and *, lists (1,5), ranges (1-5), steps (*/5)
+        a,75,3-x 99 * * *
+          ^^ 1 minute: minute 75 is out of range 0–59
+        a,75,3-x 99 * * *
+             ^^^ 1 minute: 'x' is no minute; it takes 0–59, and *, lists (1,5), ranges (1-5), steps (*/5)
+        a,75,3-x 99 * * *
+                 ^^ 2 hour: hour 99 is out of range 0–23
+        ");
     }
-    let unit = match field.name {
-        "second" => Some('s'),
-        "minute" => Some('m'),
-        "hour" => Some('h'),
-        _ => None,
-    };
-    let mut help = format!("write {low}");
-    if let Some(unit) = unit {
-        help = format!("{help}, or `every: {step}{unit}` in place of `cron`");
-    }
-    fault(format!("a step of {step} in {} only ever meets {low}", field.name), help)
-}
 
-fn step_without_range<T>(field: &Field, item: &str, low: u32, step: u32) -> Result<T, Fault> {
-    let high = field.any;
-    fault(
-        format!("the step in '{item}' has no range to walk through"),
-        format!("write {low}-{high}/{step} to start at {low}, or */{step}"),
-    )
+    #[test]
+    fn errors_of_ranges_and_steps() {
+        let texts = [
+            "0 22-2 * * *",
+            "* * * * fri-mon",
+            "* * * * sat-tue",
+            "1- * * * *",
+            "-1 * * * *",
+            "1,,2 * * * *",
+            "5/15 * * * *",
+            "*/0 * * * *",
+            "*/90 * * * *",
+            "*/x * * * *",
+            "0-10/20 * * * *",
+        ];
+        insta::assert_snapshot!(reports(&texts), @r"
+        0 22-2 * * *
+          ^^^^ 2 hour: the range 22-2 of hour is reversed; to wrap around write 22-23,0-2
+        * * * * fri-mon
+                ^^^^^^^ 5 day-of-week: the range fri-mon of day-of-week is reversed; to wrap around write 5-6,0-1
+        * * * * sat-tue
+                ^^^^^^^ 5 day-of-week: the range sat-tue of day-of-week is reversed; to wrap around write 6,0-2
+        1- * * * *
+        ^^ 1 minute: a value of minute is missing; a range is written 1-5
+        -1 * * * *
+        ^^ 1 minute: a value of minute is missing; a range is written 1-5
+        1,,2 * * * *
+        ^^^^ 1 minute: an item of minute is empty; take out the comma too many
+        5/15 * * * *
+        ^^^^ 1 minute: the step in '5/15' has no range to walk through; write 5-59/15 to start at 5, or */15
+        */0 * * * *
+        ^^^ 1 minute: a step of 0 never ends; leave the step out, or make it 1 or more
+        */90 * * * *
+        ^^^^ 1 minute: a step of 90 in minute only ever meets 0; write 0, or `every: 90m` in place of `cron`
+        */x * * * *
+        ^^^ 1 minute: '/x' is no step of minute; a step is written */15
+        0-10/20 * * * *
+        ^^^^^^^ 1 minute: a step of 20 in minute only ever meets 0; write 0, or `every: 20m` in place of `cron`
+        ");
+    }
+
+    #[test]
+    fn errors_of_days_and_hashes() {
+        let texts = [
+            "* * L-3 * *",
+            "* * 1-5W * *",
+            "* * 32W * *",
+            "* * * * L",
+            "* * * * 5#6",
+            "* * * * 9#1",
+            "H(0-99) * * * *",
+            "H( * * * *",
+            "H/99 * * * *",
+        ];
+        insta::assert_snapshot!(reports(&texts), @r"
+        * * L-3 * *
+            ^^^ 3 day-of-month: days before the last one are not supported; write L for the last day, LW for the last weekday
+        * * 1-5W * *
+            ^^^^ 3 day-of-month: can't read '1-5W'; W follows one day: 15W is the weekday nearest to the 15th
+        * * 32W * *
+            ^^^ 3 day-of-month: day-of-month 32 is out of range 1–31
+        * * * * L
+                ^ 5 day-of-week: 'L' needs a day of the week before it; 5L is the last Friday
+        * * * * 5#6
+                ^^^ 5 day-of-week: '#6' is out of range #1–#5; 5#2 is the second Friday of the month, 5L the last one
+        * * * * 9#1
+                ^^^ 5 day-of-week: day-of-week 9 is out of range 0–7
+        H(0-99) * * * *
+        ^^^^^^^ 1 minute: minute 99 is out of range 0–59
+        H( * * * *
+        ^^ 1 minute: can't read 'H('; write H, H/15 or H(0-29)
+        H/99 * * * *
+        ^^^^ 1 minute: a step of 99 in minute only ever meets 0; write 0, or `every: 99m` in place of `cron`
+        ");
+    }
 }

@@ -128,7 +128,7 @@ impl DateRange {
 }
 
 /// A compiled trigger. All instants in seconds.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Trigger {
     pub(super) times: Times,
     pub(super) zone: TimeZone,
@@ -142,7 +142,7 @@ pub(super) struct Trigger {
     pub(super) jitter: u64,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Times {
     Cron(Cron),
     /// `anchor + k * period`.
@@ -194,6 +194,21 @@ impl Trigger {
                 _ => return Some(slot),
             }
         }
+    }
+
+    /// The first and the last instant at which a slot may be.
+    pub(super) fn bounds(&self) -> (i64, i64) {
+        (self.start, self.last)
+    }
+
+    pub(super) fn has_exceptions(&self) -> bool {
+        !self.except.is_empty()
+    }
+
+    /// Whether bounds and exceptions leave room for a slot at an instant.
+    pub(super) fn allows(&self, instant: i64) -> bool {
+        (self.start..=self.last).contains(&instant)
+            && !self.except.iter().any(|range| range.contains(&instant))
     }
 
     /// How many slots lie in `from..until`.
