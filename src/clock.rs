@@ -26,6 +26,19 @@ pub trait Clock: Send + Sync + 'static {
     async fn sleep(&self, time: Duration);
 }
 
+/// Works for at most `time`; `None` when that was not enough, and the work is dropped.
+pub async fn within<T>(
+    clock: &dyn Clock,
+    time: Duration,
+    work: impl Future<Output = T>,
+) -> Option<T> {
+    tokio::select! {
+        biased;
+        done = work => Some(done),
+        () = clock.sleep(time) => None,
+    }
+}
+
 /// Cuts a timestamp to milliseconds, the resolution of the store.
 #[must_use]
 pub fn to_millis(at: Timestamp) -> Timestamp {

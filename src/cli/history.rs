@@ -75,7 +75,7 @@ pub(super) async fn jobs(session: &mut Session, client: &Client) -> Result<Exit>
         session.print.json(&jobs)?;
         return Ok(Exit::Done);
     }
-    let now = SystemClock.now();
+    let now = super::now(client);
     let mut table = Table::new(["JOB", "KIND", "STATE", "NEXT", "LAST", "SCHEDULE"]);
     for job in jobs {
         let last = job.last.as_ref().map(|last| {
@@ -146,7 +146,7 @@ pub(super) async fn runs(session: &mut Session, client: &Client, args: RunsArgs)
         session.print.json(&runs)?;
         return Ok(Exit::Done);
     }
-    let now = SystemClock.now();
+    let now = super::now(client);
     let mut table = Table::new(["RUN", "JOB", "CAUSE", "STATE", "STARTED", "TOOK", "REASON"]);
     for run in runs {
         table.row([

@@ -21,16 +21,18 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use jiff::Timestamp;
 
 use exit::{Error, Exit, Result};
 use print::Printer;
 
+use crate::clock::{Clock, SystemClock};
 use crate::web::api;
 use crate::web::client::Client;
 
 /// Looks after the jobs of a JADA daemon.
 #[derive(Debug, Parser)]
-#[command(name = "jadactl", version, about, after_help = exit::HELP, max_term_width = 80)]
+#[command(name = "jadactl", version, after_help = exit::HELP, max_term_width = 80)]
 struct Args {
     #[command(flatten)]
     global: Global,
@@ -122,6 +124,11 @@ fn run(session: &mut Session, verb: Verb) -> Result<Exit> {
         Verb::Incidents(args) => session.online(async |s, c| status::incidents(s, c, args).await),
         Verb::Status(_) => session.online(status::status),
     }
+}
+
+/// The daemon's time, by which ages are counted.
+fn now(client: &Client) -> Timestamp {
+    client.now().unwrap_or_else(|| SystemClock.now())
 }
 
 impl Session {

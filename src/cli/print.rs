@@ -42,7 +42,7 @@ impl Printer {
 
     /// A line of data.
     pub(super) fn line(&mut self, text: &str) -> Result<()> {
-        Ok(writeln!(self.out, "{text}")?)
+        Ok(writeln!(self.out, "{}", table::plain(text))?)
     }
 
     /// A line for the person at the terminal, after all data so far.
@@ -60,7 +60,8 @@ impl Printer {
 
 /// A line on stderr. Where even that is closed, nobody is left to be told.
 pub(super) fn note(text: &str) {
-    let _closed = writeln!(io::stderr().lock(), "{text}");
+    let text: Vec<_> = text.lines().map(table::plain).collect();
+    let _closed = writeln!(io::stderr().lock(), "{}", text.join("\n"));
 }
 
 /// A time as tables show it: `2026-11-25 09:00:00Z`.

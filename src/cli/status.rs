@@ -2,11 +2,12 @@
 //!
 //! Owns how they are said. Refuses to know how an incident comes about.
 
+use jiff::Timestamp;
+
 use super::Session;
 use super::exit::{Exit, Result};
 use super::print;
 use super::table::cut;
-use crate::clock::{Clock, SystemClock};
 use crate::model::{IncidentState, Severity};
 use crate::web::api::{IncidentItem, IncidentsQuery, Status};
 use crate::web::client::Client;
@@ -78,23 +79,23 @@ pub(super) async fn incidents(
     if incidents.is_empty() {
         session.print.note("no incident is open")?;
     }
+    let now = super::now(client);
     for (n, incident) in incidents.iter().enumerate() {
         if n > 0 {
             session.print.line("")?;
         }
-        for line in incident_lines(incident, session.print.width) {
+        for line in incident_lines(incident, now, session.print.width) {
             session.print.line(&line)?;
         }
     }
     Ok(Exit::Done)
 }
 
-fn incident_lines(incident: &IncidentItem, width: usize) -> Vec<String> {
+fn incident_lines(incident: &IncidentItem, now: Timestamp, width: usize) -> Vec<String> {
     let severity = match incident.severity {
         Severity::Warning => "warning",
         Severity::Error => "error",
     };
-    let now = SystemClock.now();
     let state = match incident.state {
         IncidentState::Open => "open",
         IncidentState::Resolved => "over",

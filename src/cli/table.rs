@@ -27,7 +27,8 @@ impl<const N: usize> Table<N> {
 
     pub(super) fn row(&mut self, cells: [String; N]) {
         // A line feed in a message would break the table apart.
-        self.rows.push(cells.map(|cell| cell.split_whitespace().collect::<Vec<_>>().join(" ")));
+        self.rows
+            .push(cells.map(|cell| plain(&cell.split_whitespace().collect::<Vec<_>>().join(" "))));
     }
 
     pub(super) fn print(&self, out: &mut dyn Write, width: usize) -> io::Result<()> {
@@ -84,6 +85,11 @@ pub(super) fn cut(text: &str, width: usize) -> String {
     format!("{}…", kept.trim_end())
 }
 
+/// The text without what could command a terminal: messages quote what programs print.
+pub(super) fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
 fn length(text: &str) -> usize {
     text.chars().count()
 }
@@ -118,6 +124,12 @@ mod tests {
         box-health  12
         a           7    exit status 1: the bac…
         ");
+    }
+
+    #[test]
+    fn no_cell_commands_the_terminal() {
+        let text = printed(&[["a", "1", "\u{1b}[2Jgone\u{7}\r\n"]], 80);
+        assert_eq!(text.lines().last().unwrap(), "a    1    \u{fffd}[2Jgone\u{fffd}");
     }
 
     #[test]

@@ -7,6 +7,7 @@
 pub mod command;
 pub mod health;
 pub mod output;
+pub mod process;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -18,7 +19,7 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::clock::Clock;
-use crate::model::{AttemptNo, Cause, JobName, Outcome, RunId};
+use crate::model::{AttemptNo, Cause, JobName, NodeId, Outcome, RunId};
 
 /// The work of a job, by kind.
 #[derive(Clone, Debug)]
@@ -55,6 +56,8 @@ pub struct AttemptContext {
     pub job: JobName,
     /// The attempt's number, from 1.
     pub no: AttemptNo,
+    /// The incarnation of the daemon that performs it.
+    pub node: NodeId,
     /// Why the run exists.
     pub cause: Cause,
     /// When the attempt began.

@@ -295,6 +295,12 @@ pub struct SlotRow {
     pub run: Option<RunId>,
     /// Slots that the row stands for (see [`RunState::NotRun`]).
     pub count: u64,
+    /// Attempts begun so far.
+    pub attempts: AttemptNo,
+    /// When the first attempt began.
+    pub started_at: Option<Timestamp>,
+    /// When it was over.
+    pub ended_at: Option<Timestamp>,
 }
 
 /// Which runs to list.

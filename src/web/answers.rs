@@ -7,22 +7,21 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::api::{
-    AttemptItem, Done, Health, IncidentItem, IncidentsQuery, JobItem, JobState, LastEnd, NextSlot,
-    OutcomeWord, Problem, ProblemKind, RunDetail, RunItem, RunWord, RunsQuery, SlotItem,
-    SlotsQuery, Status, Triggered,
+    Done, Health, IncidentItem, IncidentsQuery, JobItem, NextSlot, Problem, ProblemKind, RunDetail,
+    RunItem, RunsQuery, SlotItem, SlotsQuery, Status, Triggered,
+};
+use super::rows::{
+    attempt_item, incident_item, job_item, next_slot, run_item, slot_item, slot_states,
 };
 use super::{api, words};
 use crate::clock::Clock;
 use crate::engine::{Handle, Refusal};
-use crate::model::{
-    Attempt, AttemptNo, Incident, JobId, JobName, NotRun, Outcome, Run, RunId, RunState, SlotState,
-};
-use crate::spec::Job;
-use crate::store::{self, RunQuery, RunRow, SlotQuery, SlotRow, Store, Summary};
+use crate::model::{AttemptNo, JobId, JobName, RunId, RunState, SlotState};
+use crate::spec::{FileState, Job};
+use crate::store::{self, RunQuery, RunRow, SlotQuery, Store, Summary};
 
 /// The loop may be this late before the daemon calls itself ill.
 const LAG_MAX: Duration = Duration::from_secs(5);
@@ -239,11 +238,6 @@ impl App {
         Ok(Done { done: true })
     }
 
-    pub(super) async fn reload(&self) -> Result<Done, Problem> {
-        self.engine.reload().await?;
-        Ok(Done { done: true })
-    }
-
     /// The stored side of every job, by name.
     pub(super) async fn job_states(&self) -> Result<BTreeMap<JobName, store::JobState>, Problem> {
         let states = self.store.jobs().await?.into_iter();
@@ -269,155 +263,17 @@ impl App {
             .map(|known| (strsim::damerau_levenshtein(known, name), known))
             .min()
             .filter(|(distance, _)| *distance <= name.len().max(3) / 3);
+        let bad = view.catalog.files.values().filter(|file| file.state == FileState::Bad).count();
         let hint = match near {
             Some((_, known)) => format!("did you mean '{known}'?"),
+            None if bad > 0 => {
+                format!("it may stand in a file with errors ({bad} now): see jadactl validate")
+            }
             None => "jadactl jobs lists them".into(),
         };
         let message = format!("there is no job '{name}'");
         Problem { problem: ProblemKind::NotFound, message, hint }
     }
-}
-
-/// The slot that the job waits for: the first one that no row accounts for.
-pub(super) fn next_slot(job: &Job, state: &store::JobState) -> Option<Timestamp> {
-    let in_force = job.enabled && state.paused.is_none();
-    in_force.then(|| job.schedule.next_after(state.cursor)).flatten().map(|due| due.slot)
-}
-
-/// What the schedule says, in words.
-pub(super) fn schedule_words(job: &Job) -> String {
-    format!("about every {}", words::span(job.schedule.period_hint()))
-}
-
-fn job_item(
-    job: &Job,
-    state: Option<&store::JobState>,
-    summary: Option<&Summary>,
-    (running, queued): (u64, u64),
-) -> JobItem {
-    let pause = state.and_then(|state| state.paused.as_ref());
-    let in_force = match (job.enabled, pause) {
-        (false, _) => JobState::Disabled,
-        (true, Some(_)) => JobState::Paused,
-        (true, None) => JobState::Active,
-    };
-    JobItem {
-        job: job.name.clone(),
-        description: job.description.clone(),
-        kind: job.work.kind().into(),
-        schedule: schedule_words(job),
-        state: in_force,
-        reason: pause.map(|pause| pause.reason.clone()).unwrap_or_default(),
-        next: state.and_then(|state| next_slot(job, state)),
-        last: summary.and_then(last_end),
-        running,
-        queued,
-        file: format!("{}:{}", job.file.display(), job.line),
-    }
-}
-
-fn last_end(summary: &Summary) -> Option<LastEnd> {
-    let success = summary.last_success.map(|at| LastEnd {
-        at,
-        outcome: OutcomeWord::Succeeded,
-        reason: String::new(),
-    });
-    let failure = summary.last_failure.clone().map(|(at, reason)| LastEnd {
-        at,
-        outcome: OutcomeWord::Failed,
-        reason,
-    });
-    [success, failure].into_iter().flatten().max_by_key(|end| end.at)
-}
-
-fn slot_states(text: Option<&str>) -> Result<Vec<SlotState>, Problem> {
-    let words = text.unwrap_or_default().split(',').map(str::trim).filter(|word| !word.is_empty());
-    let state = |word| {
-        SlotState::from_word(word).ok_or_else(|| Problem {
-            problem: ProblemKind::BadRequest,
-            message: format!("'{word}' is no state of a slot"),
-            hint: format!("one of {}", SlotState::ALL.map(SlotState::word).join(", ")),
-        })
-    };
-    words.map(state).collect()
-}
-
-fn slot_item(row: SlotRow) -> SlotItem {
-    let SlotRow { job, slot, state, reason, run, count } = row;
-    SlotItem { job, slot, state, reason, run, count }
-}
-
-fn run_item(row: RunRow) -> RunItem {
-    let Run { id, job: _, cause, state, attempts, created_at: _, started_at } = row.run;
-    let slot = cause.slot();
-    let (outcome, class) = match &state {
-        RunState::Finished { outcome, .. } => (Some(outcome_word(outcome)), outcome.class()),
-        RunState::Queued { .. } | RunState::Running { .. } | RunState::NotRun { .. } => {
-            (None, None)
-        }
-    };
-    let (word, reason, finished_at) = match state {
-        RunState::Queued { why, .. } => (RunWord::Queued, why, None),
-        RunState::Running { .. } => (RunWord::Running, String::new(), None),
-        RunState::Finished { at, outcome } => {
-            (RunWord::Finished, outcome.message().to_owned(), Some(at))
-        }
-        RunState::NotRun { at, verdict, reason, .. } => (not_run_word(verdict), reason, Some(at)),
-    };
-    let cause = cause.word().to_owned();
-    let state = word;
-    let job = row.job;
-    RunItem {
-        id,
-        job,
-        slot,
-        cause,
-        state,
-        outcome,
-        class,
-        reason,
-        attempts,
-        started_at,
-        finished_at,
-    }
-}
-
-fn not_run_word(verdict: NotRun) -> RunWord {
-    match verdict {
-        NotRun::Skipped => RunWord::Skipped,
-        NotRun::Missed => RunWord::Missed,
-        NotRun::Expired => RunWord::Expired,
-        NotRun::Blocked => RunWord::Blocked,
-    }
-}
-
-fn outcome_word(outcome: &Outcome) -> OutcomeWord {
-    match outcome {
-        Outcome::Succeeded { .. } => OutcomeWord::Succeeded,
-        Outcome::Failed(_) => OutcomeWord::Failed,
-    }
-}
-
-fn attempt_item(attempt: &Attempt) -> AttemptItem {
-    let exit_code = match &attempt.outcome {
-        Outcome::Succeeded { .. } => None,
-        Outcome::Failed(failure) => failure.exit_code,
-    };
-    AttemptItem {
-        attempt: attempt.no,
-        started_at: attempt.started_at,
-        finished_at: attempt.ended_at,
-        outcome: outcome_word(&attempt.outcome),
-        class: attempt.outcome.class(),
-        reason: attempt.outcome.message().to_owned(),
-        exit_code,
-    }
-}
-
-fn incident_item(incident: Incident) -> IncidentItem {
-    let Incident { id, key, job, severity, state, opened_at, last_seen, count, .. } = incident;
-    let Incident { title, detail, mend, .. } = incident;
-    IncidentItem { id, key, job, severity, state, opened_at, last_seen, count, title, detail, mend }
 }
 
 impl From<store::Error> for Problem {

@@ -16,6 +16,9 @@ use crate::model::{
 /// The socket's file name in the data directory.
 pub const SOCKET: &str = "jada.sock";
 
+/// The header in which every answer tells the daemon's time, by which ages are counted.
+pub const NOW: &str = "jada-now";
+
 /// Rows that a list gives when nobody says otherwise.
 pub const LIMIT_DEFAULT: u32 = 100;
 

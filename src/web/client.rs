@@ -5,16 +5,18 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
+use jiff::Timestamp;
 use reqwest::{Method, RequestBuilder, Response, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::api::{
-    Done, Explanation, IncidentItem, IncidentsQuery, JobItem, OutputQuery, PauseOrder, Problem,
-    RunDetail, RunItem, RunsQuery, SlotItem, SlotsQuery, Status, Triggered, WaitQuery,
+    self, Done, Explanation, IncidentItem, IncidentsQuery, JobItem, OutputQuery, PauseOrder,
+    Problem, RunDetail, RunItem, RunsQuery, SlotItem, SlotsQuery, Status, Triggered, WaitQuery,
 };
 use crate::model::RunId;
 
@@ -88,6 +90,8 @@ pub struct Client {
     http: reqwest::Client,
     socket: PathBuf,
     patience: Duration,
+    /// The daemon's time, as the newest answer told it.
+    now: Mutex<Option<Timestamp>>,
 }
 
 /// What an attempt printed, piece by piece.
@@ -126,7 +130,13 @@ impl Client {
             .tls_certs_only([])
             .build()
             .expect("a client without proxies and certificates needs nothing that can be missing");
-        Self { http, socket: socket.into(), patience }
+        Self { http, socket: socket.into(), patience, now: Mutex::new(None) }
+    }
+
+    /// The daemon's time, as the newest answer told it: ages are counted by it.
+    #[must_use]
+    pub fn now(&self) -> Option<Timestamp> {
+        *self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The daemon in numbers.
@@ -237,6 +247,8 @@ impl Client {
         };
         let waiting = |error: &Error| matches!(error, Error::Unreachable { .. });
         let response = once.retry(waits).when(waiting).await?;
+        let now = response.headers().get(api::NOW).and_then(|now| now.to_str().ok()?.parse().ok());
+        *self.now.lock().unwrap_or_else(PoisonError::into_inner) = now;
         if response.status().is_success() {
             return Ok(response);
         }

@@ -6,8 +6,9 @@
 
 use jiff::Timestamp;
 
-use super::answers::{App, next_slot};
+use super::answers::App;
 use super::api::{Explanation, Problem};
+use super::rows::next_slot;
 use super::words::{ago, count, span, until};
 use crate::model::{
     Attempt, CatchUpMode, Cause, Failure, Incident, NotRun, Outcome, Overlap, Policy, Run, RunId,
@@ -40,7 +41,7 @@ pub(super) async fn job(app: &App, name: &str) -> Result<Explanation, Problem> {
     told.extend(live.iter().map(|row| live_run(&row.run, &job.policy, now)));
     told.extend(last_ends(&recent, state.as_ref(), now));
     told.extend(unrun.map(|row| unrun_slot(&row, now)));
-    told.push(promises(&job.policy));
+    told.extend(promises(&job, state.as_ref(), now));
     if is_bad(app, &job) {
         told.push(format!(
             "{} has errors at the moment, so its last good version is in force.",
@@ -63,7 +64,7 @@ pub(super) async fn job(app: &App, name: &str) -> Result<Explanation, Problem> {
         "" => format!("job {}", job.name),
         description => format!("job {}: {description}", job.name),
     };
-    Ok(Explanation { subject, sentences: told, commands })
+    Ok(Explanation { subject, sentences: told, commands: once(commands) })
 }
 
 /// Explains a run.
@@ -76,13 +77,18 @@ pub(super) async fn run(app: &App, run: RunId) -> Result<Explanation, Problem> {
     let policy = job.as_ref().map_or(&default, |job| job.policy.as_ref());
 
     let mut told = vec![origin(&row.run, now)];
-    told.extend(attempts.iter().map(attempt_line));
+    if attempts.len() > 1 || row.run.attempts != 1 {
+        told.extend(attempts.iter().map(attempt_line));
+    }
     match &row.run.state {
         RunState::Queued { .. } | RunState::Running { .. } => {
             told.push(live_run(&row.run, policy, now));
         }
         RunState::Finished { at, outcome } => {
-            told.push(format!("The run {} {}.", how(outcome), ago(*at, now)));
+            let took = row.run.started_at.map(|start| at.duration_since(start).unsigned_abs());
+            let took = took.map(|took| format!(", {} after it began", span(took)));
+            let took = took.unwrap_or_default();
+            told.push(format!("It {} {}{took}.", how(outcome), ago(*at, now)));
             told.extend(no_retry(&row.run, policy, outcome));
         }
         RunState::NotRun { at, verdict, reason, count: slots } => {
@@ -108,12 +114,15 @@ pub(super) async fn run(app: &App, run: RunId) -> Result<Explanation, Problem> {
     if !matches!(row.run.state, RunState::Finished { .. } | RunState::NotRun { .. }) {
         commands.push(format!("jadactl cancel {run}"));
     }
-    if let Some(job) = &job {
+    let went_well =
+        matches!(&row.run.state, RunState::Finished { outcome, .. } if outcome.is_success());
+    if let Some(job) = job.as_ref().filter(|_| !went_well) {
         let incidents = open_incidents(app, job).await?;
         told.extend(incidents.iter().map(|incident| incident_line(incident, now)));
         commands.extend(mends(&incidents));
     }
-    Ok(Explanation { subject: format!("run {run} of {}", row.job), sentences: told, commands })
+    let subject = format!("run {run} of {}", row.job);
+    Ok(Explanation { subject, sentences: told, commands: once(commands) })
 }
 
 /// What the schedule says, whether it is in force, and what it names next.
@@ -125,7 +134,7 @@ fn schedule(job: &Job, state: Option<&JobState>, now: Timestamp) -> Vec<String> 
     } else if job.schedule.is_empty() {
         told.push(format!("It runs whenever {} has succeeded.", after.join(" or ")));
     } else {
-        told.push(format!("It is due {}.", super::answers::schedule_words(job)));
+        told.push(format!("It is due {}.", super::rows::schedule_words(job)));
     }
     if !job.enabled {
         told.push("Its file says 'enabled: false', so that no slot of it is due.".into());
@@ -225,45 +234,58 @@ fn unrun_slot(row: &SlotRow, now: Timestamp) -> String {
     )
 }
 
-/// What its policies promise for the next slot.
-fn promises(policy: &Policy) -> String {
+/// What its policies promise.
+fn promises(job: &Job, state: Option<&JobState>, now: Timestamp) -> Vec<String> {
+    let policy = &job.policy;
     let overlap = match policy.overlap {
         Overlap::Skip => "is skipped",
         Overlap::Queue => "waits, one at a time",
         Overlap::QueueAll { .. } => "waits its turn",
-        Overlap::Cancel => "cancels it",
+        Overlap::Cancel => "cancels that run",
         Overlap::Allow => "runs beside it",
     };
-    let window = policy.catch_up.window.map_or_else(
-        || "its period, at most a day".to_owned(),
-        |window| format!("the last {}", span(window)),
-    );
-    let catch_up = match policy.catch_up.mode {
-        CatchUpMode::None => "of slots that pass while the daemon is away none runs".to_owned(),
-        CatchUpMode::Latest => {
-            format!(
-                "of slots that pass while the daemon is away the newest runs, if within {window}"
-            )
+    let mut told = Vec::new();
+    if !job.schedule.is_empty() {
+        told.push(format!("A slot that is due while a run is live {overlap}."));
+        told.extend(
+            policy.deadline.map(|deadline| {
+                format!("A slot that can't start within {} expires.", span(deadline))
+            }),
+        );
+        told.push(catch_up(policy, state, now));
+    }
+    told.push(match policy.retry.attempts {
+        0 | 1 => "A failed run is not tried again.".to_owned(),
+        n => {
+            let classes: Vec<_> = policy.retry.on.iter().map(|class| class.word()).collect();
+            format!("A run has up to {n} attempts where it fails as {}.", classes.join(", "))
         }
+    });
+    told
+}
+
+fn catch_up(policy: &Policy, state: Option<&JobState>, now: Timestamp) -> String {
+    let window =
+        policy.catch_up.window.map_or_else(|| "one period, at most a day".to_owned(), span);
+    let rule = match policy.catch_up.mode {
+        CatchUpMode::None => "of those that pass while the daemon is away none runs".to_owned(),
+        CatchUpMode::Latest => format!(
+            "of those that pass while the daemon is away the newest runs, unless it is older than \
+             {window}"
+        ),
         CatchUpMode::All => format!(
-            "of slots that pass while the daemon is away up to {} run, if within {window}",
+            "of those that pass while the daemon is away up to {} run, unless they are older than \
+             {window}",
             policy.catch_up.max
         ),
     };
-    let retry = match policy.retry.attempts {
-        0 | 1 => "a failed run is not tried again".to_owned(),
-        n => {
-            let classes: Vec<_> = policy.retry.on.iter().map(|class| class.word()).collect();
-            format!("a run has up to {n} attempts where it fails as {}", classes.join(", "))
+    match state {
+        Some(state) => {
+            let (cursor, age) = (state.cursor, distance(state.cursor, now));
+            format!("Its slots up to {cursor} ({age}) are accounted for; {rule}.")
         }
-    };
-    let deadline = policy
-        .deadline
-        .map(|deadline| format!("; a slot that can't start within {} expires", span(deadline)));
-    format!(
-        "A slot that is due while a run is live {overlap}; {catch_up}; {retry}{}.",
-        deadline.unwrap_or_default()
-    )
+        None => format!("None of its slots is recorded yet; {rule}."),
+    }
 }
 
 fn origin(run: &Run, now: Timestamp) -> String {
@@ -336,12 +358,23 @@ fn because(reason: &str) -> String {
 
 fn incident_line(incident: &Incident, now: Timestamp) -> String {
     format!(
-        "Incident {} has been open since {}, seen {}: {}.",
+        "Incident {} opened {} and was seen {}: {}.",
         incident.id,
         ago(incident.opened_at, now),
         count(incident.count, "time"),
         incident.title.trim_end_matches('.')
     )
+}
+
+/// The commands without repetition: an incident may name one that is given anyway.
+fn once(commands: Vec<String>) -> Vec<String> {
+    let mut kept: Vec<String> = Vec::new();
+    for command in commands {
+        if !kept.contains(&command) {
+            kept.push(command);
+        }
+    }
+    kept
 }
 
 fn mends(incidents: &[Incident]) -> Vec<String> {

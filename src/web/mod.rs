@@ -19,6 +19,7 @@ mod explain;
 mod listen;
 mod output;
 mod page;
+mod rows;
 mod server;
 pub mod words;
 

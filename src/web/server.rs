@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::rejection::JsonRejection;
 use axum::extract::{FromRequestParts, Path, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
@@ -18,8 +19,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::answers::App;
 use super::api::{
-    Done, Explanation, IncidentItem, IncidentsQuery, JobItem, OutputQuery, PauseOrder, Problem,
-    ProblemKind, RunDetail, RunItem, RunsQuery, SlotItem, SlotsQuery, Status, Triggered, WaitQuery,
+    self, Done, Explanation, IncidentItem, IncidentsQuery, JobItem, OutputQuery, PauseOrder,
+    Problem, ProblemKind, RunDetail, RunItem, RunsQuery, SlotItem, SlotsQuery, Status, Triggered,
+    WaitQuery,
 };
 use crate::model::RunId;
 
@@ -42,7 +44,9 @@ where
 
 /// What the socket offers: all of it.
 pub(super) fn everything(app: Arc<App>) -> Router {
-    reads().merge(private_reads()).merge(orders()).fallback(no_such_address).with_state(app)
+    let stamp = middleware::from_fn_with_state(app.clone(), stamp);
+    let router = reads().merge(private_reads()).merge(orders()).fallback(no_such_address);
+    router.layer(stamp).with_state(app)
 }
 
 /// What the loopback address offers.
@@ -79,7 +83,15 @@ fn orders() -> Router<Arc<App>> {
         .route("/api/jobs/{job}/pause", post(pause))
         .route("/api/jobs/{job}/resume", post(resume))
         .route("/api/runs/{run}/cancel", post(cancel))
-        .route("/api/reload", post(reload))
+}
+
+/// Tells the daemon's time with every answer.
+async fn stamp(State(app): Shared, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    if let Ok(now) = app.clock.now().to_string().parse() {
+        response.headers_mut().insert(api::NOW, now);
+    }
+    response
 }
 
 async fn page(State(app): Shared) -> Result<Html<String>, Problem> {
@@ -155,8 +167,13 @@ async fn trigger(State(app): Shared, Path(name): Path<String>) -> Answer<Trigger
 async fn pause(
     State(app): Shared,
     Path(name): Path<String>,
-    axum::Json(order): axum::Json<PauseOrder>,
+    order: Result<axum::Json<PauseOrder>, JsonRejection>,
 ) -> Answer<Done> {
+    let axum::Json(order) = order.map_err(|rejection| Problem {
+        problem: ProblemKind::BadRequest,
+        message: format!("can't read the order: {}", rejection.body_text()),
+        hint: String::new(),
+    })?;
     app.pause(&name, order.reason).await.map(axum::Json)
 }
 
@@ -166,10 +183,6 @@ async fn resume(State(app): Shared, Path(name): Path<String>) -> Answer<Done> {
 
 async fn cancel(State(app): Shared, RunNumber(run): RunNumber) -> Answer<Done> {
     app.cancel(run).await.map(axum::Json)
-}
-
-async fn reload(State(app): Shared) -> Answer<Done> {
-    app.reload().await.map(axum::Json)
 }
 
 async fn no_such_address(request: Request) -> Problem {

@@ -170,14 +170,20 @@ fn slot_row(row: &rusqlite::Row<'_>) -> Result<Option<SlotRow>> {
     let RunRow { job, run, .. } = run_row(row)?;
     let Cause::Slot(slot) = run.cause else { return Ok(None) };
     let state = slot_state(&run.state);
+    let ended_at = match run.state {
+        RunState::Queued { .. } | RunState::Running { .. } => None,
+        RunState::Finished { at, .. } | RunState::NotRun { at, .. } => Some(at),
+    };
     let (reason, count, ran) = match run.state {
         RunState::NotRun { reason, count, .. } => (reason, count, false),
         RunState::Queued { why, .. } => (why, 1, true),
-        RunState::Running { .. }
-        | RunState::Finished { outcome: Outcome::Succeeded { .. }, .. } => (String::new(), 1, true),
+        RunState::Running { .. } => (String::new(), 1, true),
+        RunState::Finished { outcome: Outcome::Succeeded { note }, .. } => (note, 1, true),
         RunState::Finished { outcome: Outcome::Failed(failure), .. } => (failure.message, 1, true),
     };
-    Ok(Some(SlotRow { job, slot, state, reason, run: ran.then_some(run.id), count }))
+    let Run { id, attempts, started_at, .. } = run;
+    let run = ran.then_some(id);
+    Ok(Some(SlotRow { job, slot, state, reason, run, count, attempts, started_at, ended_at }))
 }
 
 /// Ends of the job's last runs, newest first.

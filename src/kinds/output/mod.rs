@@ -1,0 +1,213 @@
+//! Where an attempt's output goes, and how it is read again.
+//!
+//! ```text
+//!  process ─chunk─▶ Output::append ─screen─▶ write::Writer ─▶ RUN-ATTEMPT.log      the first half
+//!                        │ grown                             RUN-ATTEMPT.log.a,.b  a rotating tail
+//!                        ▼                                        │
+//!                    read::Reader ◀──────── logical offsets ──────┘
+//! ```
+//!
+//! Owns the files under `DATA_DIR/output`: a file comes into being with its first byte, and past the
+//! cap the middle is left out and counted. Refuses to know what the bytes mean; they need not be
+//! text. Nothing here waits on the disk from an async thread.
+
+mod read;
+mod write;
+
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+
+use tokio::sync::{Semaphore, watch};
+
+pub use read::Reader;
+use write::Writer;
+
+use crate::model::{AttemptNo, RunId};
+
+/// Kept output of one attempt where the job names no limit, in bytes.
+pub const DEFAULT_CAP: u64 = 1024 * 1024;
+
+/// Chunks that are written at the same time. Bounds the threads that a burst of output takes.
+const WRITERS: usize = 4;
+
+/// Runs whose files share a folder: a folder with a million entries is slow on every file system.
+const RUNS_PER_FOLDER: i64 = 1000;
+
+/// The outputs of all attempts, below one data dir; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Outputs(Arc<Shelf>);
+
+#[derive(Debug)]
+struct Shelf {
+    dir: PathBuf,
+    writers: Arc<Semaphore>,
+    /// Attempts that may still write: who follows an output waits for these.
+    live: Mutex<HashMap<(RunId, AttemptNo), Weak<Inner>>>,
+}
+
+/// The output of one attempt; cheap to clone. It has ended when the last clone is gone.
+#[derive(Clone, Debug)]
+pub struct Output(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    shelf: Outputs,
+    run: RunId,
+    no: AttemptNo,
+    writer: Mutex<Writer>,
+    /// Told the length after each write; made by the first reader that follows.
+    grown: OnceLock<watch::Sender<u64>>,
+}
+
+impl Outputs {
+    /// The outputs below `data_dir`. Touches nothing on disk yet.
+    #[must_use]
+    pub fn at(data_dir: &Path) -> Self {
+        Self(Arc::new(Shelf {
+            dir: data_dir.join("output"),
+            writers: Arc::new(Semaphore::new(WRITERS)),
+            live: Mutex::default(),
+        }))
+    }
+
+    /// Opens the output of an attempt that begins. `cap` is the most bytes that are kept.
+    #[must_use]
+    pub fn open(&self, run: RunId, no: AttemptNo, cap: Option<u64>) -> Output {
+        let writer = Mutex::new(Writer::new(cap.unwrap_or(DEFAULT_CAP)));
+        let inner =
+            Arc::new(Inner { shelf: self.clone(), run, no, writer, grown: OnceLock::new() });
+        self.0.live().insert((run, no), Arc::downgrade(&inner));
+        Output(inner)
+    }
+
+    /// The file that holds the beginning of an attempt's output, if it wrote anything.
+    #[must_use]
+    pub fn path(&self, run: RunId, no: AttemptNo) -> PathBuf {
+        self.folder(run).join(format!("{run}-{no}.log"))
+    }
+
+    /// Reads an attempt's output from its beginning. One that never wrote reads as empty.
+    #[must_use]
+    pub fn reader(&self, run: RunId, no: AttemptNo) -> Reader {
+        let live = self.0.live().get(&(run, no)).and_then(Weak::upgrade);
+        let grown = live.map(|inner| {
+            let length = || watch::Sender::new(0);
+            inner.grown.get_or_init(length).subscribe()
+        });
+        Reader::new(self.path(run, no), grown)
+    }
+
+    /// Deletes all output of these runs. Blocks on the disk.
+    ///
+    /// # Errors
+    /// The first failure, after the rest was tried; what is gone already is no failure.
+    pub fn remove(&self, runs: &[RunId]) -> io::Result<()> {
+        let mut folders: HashMap<PathBuf, Vec<RunId>> = HashMap::new();
+        for run in runs {
+            folders.entry(self.folder(*run)).or_default().push(*run);
+        }
+        let mut first = Ok(());
+        for (folder, runs) in folders {
+            let done = remove_in(&folder, &runs);
+            first = first.and(done);
+        }
+        first
+    }
+
+    fn folder(&self, run: RunId) -> PathBuf {
+        self.0.dir.join((run.0 / RUNS_PER_FOLDER).to_string())
+    }
+}
+
+impl Shelf {
+    fn live(&self) -> MutexGuard<'_, HashMap<(RunId, AttemptNo), Weak<Inner>>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Output {
+    /// Appends a chunk. Returns when it is written, so that a process that writes faster than the
+    /// disk waits at its pipe. A disk that is full stops nothing: see [`Output::trouble`].
+    pub async fn append(&self, chunk: Vec<u8>) {
+        if chunk.is_empty() {
+            return;
+        }
+        let permit = self.0.shelf.0.writers.clone().acquire_owned().await;
+        let inner = self.0.clone();
+        let written = tokio::task::spawn_blocking(move || {
+            inner.append(&chunk);
+            drop(permit);
+        });
+        // Fails only while the runtime goes down, and then nobody is left to be told.
+        let _down = written.await;
+    }
+
+    /// What went wrong with writing, in one line, if anything did.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        self.0.writer().trouble()
+    }
+}
+
+impl Inner {
+    fn append(&self, chunk: &[u8]) {
+        let path = self.shelf.path(self.run, self.no);
+        let length = {
+            let mut writer = self.writer();
+            writer.append(&path, screen(chunk));
+            writer.length()
+        };
+        if let Some(grown) = self.grown.get() {
+            grown.send_replace(length);
+        }
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.shelf.0.live().remove(&(self.run, self.no));
+    }
+}
+
+/// The one door that every byte of output passes before it is kept: what must not be kept is taken
+/// out here. Whoever adds that must mind that a secret can lie across two chunks.
+fn screen(chunk: &[u8]) -> &[u8] {
+    chunk
+}
+
+fn remove_in(folder: &Path, runs: &[RunId]) -> io::Result<()> {
+    let entries = match folder.read_dir() {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let mut first = Ok(());
+    for entry in entries {
+        let entry = entry?;
+        if run_of(&entry.file_name()).is_some_and(|run| runs.contains(&run)) {
+            let removed = match std::fs::remove_file(entry.path()) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                other => other,
+            };
+            first = first.and(removed);
+        }
+    }
+    // Succeeds only when it is empty by now, which is the point.
+    let _kept = std::fs::remove_dir(folder);
+    first
+}
+
+fn run_of(file: &OsStr) -> Option<RunId> {
+    let (run, _) = file.to_str()?.split_once('-')?;
+    run.parse().ok().map(RunId)
+}
+
+#[cfg(test)]
+mod tests;

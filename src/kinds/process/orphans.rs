@@ -1,0 +1,110 @@
+//! Processes that a killed daemon left behind.
+//!
+//! Owns finding them by the environment that each process of a job carries, and ending them. Refuses
+//! to know which runs should still be under way: the caller says.
+//!
+//! No list on disk of what was started: it would be wrong exactly when it is needed.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::process::{Pid, getpgid, getpgrp};
+
+use super::environment;
+use super::group::{Group, Patience};
+use crate::clock::Clock;
+use crate::model::{AttemptNo, NodeId, RunId};
+
+/// Rounds of looking and ending, since what is being ended may start more.
+const ROUNDS: usize = 5;
+
+/// A process group in which an attempt of this data dir still lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Orphan {
+    /// The group.
+    pub group: i32,
+    /// The run.
+    pub run: RunId,
+    /// The attempt.
+    pub attempt: AttemptNo,
+    /// The incarnation that started it.
+    pub node: NodeId,
+}
+
+/// The process groups of attempts that belong to `data_dir` and that `wanted` says yes to. Blocks on
+/// /proc for a few milliseconds.
+#[must_use]
+pub fn find(data_dir: &Path, wanted: impl Fn(&Orphan) -> bool) -> Vec<Orphan> {
+    let mut groups = BTreeMap::new();
+    for pid in processes() {
+        if let Some(orphan) = look(pid, data_dir).filter(&wanted) {
+            groups.entry(orphan.group).or_insert(orphan);
+        }
+    }
+    groups.into_values().collect()
+}
+
+/// Ends them: TERM, grace, KILL. Returns when they are gone, with what was found.
+pub async fn end(
+    data_dir: &Path,
+    wanted: impl Fn(&Orphan) -> bool,
+    grace: Duration,
+    clock: &dyn Clock,
+) -> Vec<Orphan> {
+    let mut ended: Vec<Orphan> = Vec::new();
+    for _ in 0..ROUNDS {
+        let found = find(data_dir, &wanted);
+        if found.is_empty() {
+            break;
+        }
+        // One after the other would add up the grace times.
+        let ends = found.iter().filter_map(|orphan| Pid::from_raw(orphan.group)).map(|id| {
+            let patience = Patience { linger: Duration::ZERO, grace };
+            async move { Group::new(id).end(None, patience, clock).await }
+        });
+        futures_util::future::join_all(ends).await;
+        ended.extend(found);
+    }
+    ended
+}
+
+/// Whether a group has a member that is not just a dead entry in the process table.
+pub(super) fn any_alive(group: Pid) -> bool {
+    processes().any(|pid| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        // The name before the last parenthesis may hold anything.
+        let mut fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+        let (state, _parent, of) = (fields.next(), fields.next(), fields.next());
+        of.and_then(|of| of.parse().ok()) == Some(group.as_raw_nonzero().get())
+            && !matches!(state, Some("Z" | "X"))
+    })
+}
+
+fn processes() -> impl Iterator<Item = i32> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+fn look(pid: i32, data_dir: &Path) -> Option<Orphan> {
+    let environ = std::fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let value = |name: &str| {
+        let mut entries = environ.split(|byte| *byte == 0);
+        entries.find_map(|entry| entry.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
+    };
+    let number = |name| std::str::from_utf8(value(name)?).ok()?.parse::<i64>().ok();
+    if value(environment::DATA)? != data_dir.as_os_str().as_encoded_bytes() {
+        return None;
+    }
+    let run = RunId(number(environment::RUN)?);
+    let attempt = number(environment::ATTEMPT)?.try_into().ok()?;
+    let node = NodeId(number(environment::NODE)?);
+    let group = getpgid(Pid::from_raw(pid)).ok()?;
+    // A daemon that a job of this data dir started would otherwise end itself.
+    (group != getpgrp()).then_some(Orphan {
+        group: group.as_raw_nonzero().get(),
+        run,
+        attempt,
+        node,
+    })
+}
