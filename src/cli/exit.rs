@@ -16,7 +16,7 @@ Exit codes:
   1  bad news: errors were found, or the run failed
   2  the command line is wrong
   3  the daemon can't be reached
-  4  no such job, run or code, or the daemon refused
+  4  no such job or run, or the daemon refused
   5  the run timed out
   6  the run was cancelled
 

@@ -3,7 +3,6 @@
 //! Owns how rows become wire types and how orders reach the engine. Refuses to know HTTP.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +18,7 @@ use super::rows::{
 use super::{api, words};
 use crate::clock::Clock;
 use crate::engine::{Handle, Refusal};
+use crate::kinds::output::Outputs;
 use crate::model::{AttemptNo, JobId, JobName, RunId, RunState, SlotState};
 use crate::spec::{FileState, Job};
 use crate::store::{self, RunQuery, RunRow, SlotQuery, Store, Summary};
@@ -36,7 +36,7 @@ pub(super) struct App {
     pub(super) store: Arc<dyn Store>,
     pub(super) engine: Handle,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) output_dir: PathBuf,
+    pub(super) outputs: Outputs,
     /// Cancelled when the server stops: every stream and wait ends.
     pub(super) stop: CancellationToken,
 }

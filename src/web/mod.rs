@@ -33,6 +33,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::engine::Handle;
+use crate::kinds::output::Outputs;
 use crate::store::Store;
 
 /// Time that connections have to finish once the daemon stops.
@@ -46,8 +47,8 @@ pub struct Parts {
     pub engine: Handle,
     /// Time.
     pub clock: Arc<dyn Clock>,
-    /// Where the output of attempts lies.
-    pub output_dir: PathBuf,
+    /// What attempts print.
+    pub outputs: Outputs,
     /// The socket, `DATA_DIR/jada.sock`.
     pub socket: PathBuf,
     /// The loopback address of page and probes, if they are wanted.
@@ -120,7 +121,7 @@ impl Server {
             store: parts.store,
             engine: parts.engine,
             clock: parts.clock,
-            output_dir: parts.output_dir,
+            outputs: parts.outputs,
             stop: CancellationToken::new(),
         };
         Ok(Self { app: Arc::new(app), socket: parts.socket, unix, tcp })
