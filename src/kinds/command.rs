@@ -1,5 +1,5 @@
 //! The `command` kind.
 
 /// The `command` section.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct CommandSpec {}

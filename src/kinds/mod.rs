@@ -5,6 +5,7 @@
 //! given one attempt and answers with one [`Outcome`].
 
 pub mod command;
+mod decode;
 pub mod health;
 pub mod output;
 pub mod process;
@@ -22,7 +23,7 @@ use crate::clock::Clock;
 use crate::model::{AttemptNo, Cause, JobName, NodeId, Outcome, RunId};
 
 /// The work of a job, by kind.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Work {
     /// Runs a program.
     Command(command::CommandSpec),

@@ -1,15 +1,17 @@
 //! The daemon's own settings: `jada.yaml`.
 //!
-//! Owns what may stand there and what holds where nothing does. Every key is optional, and so is the
-//! file. Refuses to know who uses a setting and how.
+//! Owns the settings as data, and what holds where nothing is said. Refuses to know how they are read
+//! (`config`), and who uses them and how.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// The file's usual name.
-pub const FILE: &str = "jada.yaml";
+use jiff::tz::TimeZone;
+
+use super::config::DefaultsSection;
+use super::hash::Hash;
 
 /// The settings in force.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +28,8 @@ pub struct Settings {
     pub credentials: Vec<String>,
     /// Names of the declared notifiers.
     pub notifiers: Vec<String>,
+    /// What holds for jobs that lack a key.
+    pub(super) defaults: Defaults,
     /// Limits of the whole daemon.
     pub limits: Limits,
     /// What history is kept.
@@ -65,6 +69,26 @@ pub struct Node {
     pub labels: BTreeMap<String, String>,
 }
 
+/// What holds for jobs that lack a key.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Defaults {
+    /// The keys.
+    pub section: DefaultsSection,
+    /// Hash of their normal form.
+    pub hash: u64,
+}
+
+impl Defaults {
+    fn none() -> Self {
+        Self { section: DefaultsSection::none(), hash: 0 }
+    }
+
+    /// The zone of schedules that name none.
+    pub(super) fn zone(&self) -> TimeZone {
+        self.section.timezone.as_ref().map_or(TimeZone::UTC, |zone| zone.0.clone())
+    }
+}
+
 impl Settings {
     /// What holds where no `jada.yaml` is: everything below `root`.
     #[must_use]
@@ -76,10 +100,34 @@ impl Settings {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7411)),
             credentials: Vec::new(),
             notifiers: Vec::new(),
+            defaults: Defaults::none(),
             limits: Limits::default(),
             retention: Retention::default(),
             node: Node::default(),
         }
+    }
+
+    /// The folder around the jobs folder: where programs start, and relative paths in jobs too.
+    #[must_use]
+    pub fn base(&self) -> PathBuf {
+        let around = self.jobs_dir.parent().unwrap_or(&self.root);
+        let around = if around.as_os_str().is_empty() { Path::new(".") } else { around };
+        std::path::absolute(around).unwrap_or_else(|_| around.to_path_buf())
+    }
+
+    /// Hash of what a job file is read under besides its own text: with another one, it is read again.
+    pub(super) fn basis(&self) -> u64 {
+        let mut hash = Hash::new();
+        hash.number(self.defaults.hash);
+        hash.bytes(self.base().as_os_str().as_encoded_bytes());
+        for names in [&self.credentials, &self.notifiers] {
+            hash.number(names.len() as u64);
+            for name in names {
+                hash.text(name);
+            }
+        }
+        self.limits.pools.keys().for_each(|pool| hash.text(pool));
+        hash.finish()
     }
 }
 

@@ -1,5 +1,5 @@
 //! The `health` kind.
 
 /// The `health` section.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct HealthSpec {}

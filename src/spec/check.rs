@@ -1,0 +1,121 @@
+//! `jadactl validate`: everything that is wrong, without putting anything into force.
+//!
+//! Owns what a path stands for: a job file, a folder of them, a folder with a `jada.yaml`, or a
+//! `jada.yaml`. Refuses to print.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::config::{self, Config, FILE};
+use super::cross::{self, Candidate};
+use super::file::Reader;
+use super::load::load;
+use super::scan;
+use super::settings::Settings;
+use crate::yaml::{Code, Diagnostic, arrange};
+
+/// What a check came to.
+#[derive(Clone, Debug, Default)]
+pub struct Checked {
+    /// Files that were checked.
+    pub files: usize,
+    /// Good jobs in them.
+    pub jobs: usize,
+    /// What there is to say, in the order of files and places.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Checked {
+    /// Whether anything is wrong, warnings aside.
+    #[must_use]
+    pub fn has_errors(&self) -> bool {
+        self.diagnostics.iter().any(Diagnostic::is_error)
+    }
+}
+
+/// Checks files and folders under the settings of `config`; without any path, that file and the jobs
+/// folder that it names.
+#[must_use]
+pub fn check(paths: &[PathBuf], config: &Config, now: Timestamp) -> Checked {
+    let mut checked = Checked::default();
+    if paths.is_empty() {
+        checked.config(config);
+        checked.folder(&config.settings, now);
+    }
+    let mut files = Vec::new();
+    for path in paths {
+        if path.file_name().is_some_and(|name| name == FILE) {
+            checked.config(&config::read(path));
+        } else if path.join(FILE).is_file() {
+            let inner = config::read(&path.join(FILE));
+            checked.config(&inner);
+            checked.folder(&inner.settings, now);
+        } else if path.is_dir() {
+            let settings = Settings { jobs_dir: path.clone(), ..config.settings.clone() };
+            checked.folder(&settings, now);
+        } else {
+            files.push(path.clone());
+        }
+    }
+    checked.files(&files, &config.settings, now);
+    arrange(&mut checked.diagnostics);
+    checked
+}
+
+impl Checked {
+    fn config(&mut self, config: &Config) {
+        self.files += usize::from(config.file.is_some());
+        self.diagnostics.extend(config.diagnostics.iter().cloned());
+    }
+
+    fn folder(&mut self, settings: &Settings, now: Timestamp) {
+        let catalog = load(settings, now, None);
+        self.files += catalog.files.len();
+        self.jobs += catalog.jobs.len();
+        self.diagnostics.extend(catalog.diagnostics().cloned());
+    }
+
+    /// Checks single files beside those of the jobs folder, which they may refer to. A file of the same
+    /// name there is the one that they would replace.
+    fn files(&mut self, files: &[PathBuf], settings: &Settings, now: Timestamp) {
+        if files.is_empty() {
+            return;
+        }
+        let names: HashSet<_> = files.iter().filter_map(|path| path.file_name()).collect();
+        let around = scan::list(&settings.jobs_dir).unwrap_or_default().files;
+        let around =
+            around.iter().filter(|path| path.file_name().is_none_or(|n| !names.contains(n)));
+        let mut reader = Reader::new(settings, now);
+        let mut candidates = Vec::new();
+        for path in around {
+            let path: Arc<Path> = path.as_path().into();
+            // Who was there first is not to blame for a conflict.
+            let read = reader.read(&path);
+            candidates.extend(read.map(|read| Candidate::senior(path, read)));
+        }
+        let context = candidates.len();
+        for path in files {
+            let path: Arc<Path> = path.as_path().into();
+            match reader.read(&path) {
+                Some(read) => candidates.push(Candidate::new(path, None, Some(read))),
+                None => {
+                    let shown = path.to_string_lossy();
+                    let mut missing =
+                        Diagnostic::of_file(Code::Unreadable, shown, "there is no such file");
+                    missing.help("check the path");
+                    self.diagnostics.push(missing);
+                }
+            }
+        }
+        cross::check(&mut candidates, &mut reader);
+        for candidate in candidates.drain(context..) {
+            let file = candidate.settle();
+            self.files += 1;
+            self.jobs += file.jobs.len();
+            self.diagnostics.extend(file.diagnostics.iter().cloned());
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! What a job by itself may not say, beyond the form of its keys.
+//!
+//! Owns the checks of meaning within one document: references to `jada.yaml`, times, variables, secrets.
+//! Refuses to know other jobs (`cross`) and the disk (`paths`).
+
+use std::ops::Range;
+
+use jiff::Timestamp;
+
+use super::config::DefaultsSection;
+use super::job::JobSection;
+use super::names::{self, NameText};
+use super::numbers::TICK;
+use super::policy::AlertSection;
+use super::secret;
+use super::settings::Settings;
+use crate::plan::schedule::Schedule;
+use crate::yaml::decode::quantity::DurationText;
+use crate::yaml::decode::values::{Entries, ScalarText};
+use crate::yaml::{Code, Decoder, Entry, Located, Node, Span};
+
+/// Checks that what `jada.yaml` must declare is declared.
+pub(super) fn references(section: &JobSection, settings: &Settings, cx: &mut Decoder) {
+    pool(section.pool.as_ref(), settings, cx);
+    notifiers(section.alert.as_ref(), settings, cx);
+    let known: Vec<&str> = settings.credentials.iter().map(String::as_str).collect();
+    for (_, name) in section.credentials.iter().flat_map(|bindings| &bindings.0) {
+        declared(&CREDENTIAL, (&name.value.0, name.span), &known, cx);
+    }
+}
+
+/// Checks the defaults of `jada.yaml` as if they stood in a job.
+pub(super) fn defaults(section: &DefaultsSection, settings: &Settings, cx: &mut Decoder) {
+    pool(section.pool.as_ref(), settings, cx);
+    notifiers(section.alert.as_ref(), settings, cx);
+    deadline(section.deadline.as_ref(), cx);
+    environment(section.env.as_ref(), cx);
+}
+
+fn pool(name: Option<&Located<NameText>>, settings: &Settings, cx: &mut Decoder) {
+    let known: Vec<&str> = settings.limits.pools.keys().map(String::as_str).collect();
+    if let Some(name) = name {
+        declared(&POOL, (&name.value.0, name.span), &known, cx);
+    }
+}
+
+fn notifiers(alert: Option<&AlertSection>, settings: &Settings, cx: &mut Decoder) {
+    let known: Vec<&str> = settings.notifiers.iter().map(String::as_str).collect();
+    let names = alert.and_then(|alert| alert.notify.as_ref());
+    for name in names.iter().flat_map(|names| &names.0) {
+        declared(&NOTIFIER, (&name.value.0, name.span), &known, cx);
+    }
+}
+
+/// Something that `jada.yaml` declares.
+struct Declaration {
+    code: Code,
+    what: &'static str,
+    place: &'static str,
+}
+
+const POOL: Declaration = Declaration {
+    code: Code::UnknownPool,
+    what: "pool",
+    place: "`limits: { pools: { NAME: SEATS } }`",
+};
+const NOTIFIER: Declaration =
+    Declaration { code: Code::UnknownNotifier, what: "notifier", place: "`notifiers`" };
+const CREDENTIAL: Declaration =
+    Declaration { code: Code::UnknownCredential, what: "credential", place: "`credentials`" };
+
+fn declared(kind: &Declaration, (name, at): (&str, Span), known: &[&str], cx: &mut Decoder) {
+    if known.contains(&name) {
+        return;
+    }
+    let reported = cx.report(kind.code, at, format!("there is no {} `{name}`", kind.what));
+    names::unknown(reported, name, known, &format!("declare it in jada.yaml under {}", kind.place));
+}
+
+/// Checks that a deadline is not shorter than a tick.
+pub(super) fn deadline(time: Option<&Located<DurationText>>, cx: &mut Decoder) {
+    if let Some(time) = time
+        && time.value.0 < TICK
+    {
+        let message = "no slot can start this soon: the deadline is shorter than a tick, 1s";
+        let help = "give it the time by which a late start is still welcome, such as 5m";
+        cx.report(Code::DeadlineTooShort, time.span, message).help(help);
+    }
+}
+
+/// Checks the names of the variables.
+pub(super) fn environment(env: Option<&Entries<Located<ScalarText>>>, cx: &mut Decoder) {
+    for (name, _) in env.iter().flat_map(|env| &env.0) {
+        if !is_variable(&name.value) {
+            let message = format!("`{}` is no name for a variable", name.value);
+            let help = "use letters, digits and '_', and no digit first";
+            cx.report(Code::BadName, name.span, message).help(help);
+        }
+    }
+}
+
+fn is_variable(name: &str) -> bool {
+    let legal = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && name.chars().all(legal)
+}
+
+/// Reports variables whose name says that their value is a secret, in the job's `env` and in its kind's.
+/// The places of the values are added to `masks`.
+pub(super) fn secrets(root: &Node<'_>, cx: &mut Decoder, masks: &mut Vec<Range<usize>>) {
+    let sections = root.entries().iter().map(|entry| &entry.value);
+    for node in std::iter::once(root).chain(sections) {
+        let entries = node.get("env").map_or(&[][..], |env| env.value.entries());
+        for entry in entries {
+            secret_entry(entry, cx, masks);
+        }
+    }
+}
+
+/// Reports an entry whose key says that its value is a secret, unless the value only refers to one.
+pub(super) fn secret_entry(entry: &Entry<'_>, cx: &mut Decoder, masks: &mut Vec<Range<usize>>) {
+    let Some(value) = cx.written(&entry.value) else { return };
+    if !secret::is_secret_name(&entry.key) || secret::is_reference(&value) {
+        return;
+    }
+    masks.push(entry.value.span.range());
+    let message = format!("the secret `{}` stands in the file", entry.key);
+    let name = entry.key.to_uppercase();
+    let help = format!(
+        "keep it in the daemon's environment and write `{}: \"{{{{env.{name}}}}}\"`",
+        entry.key
+    );
+    cx.report(Code::SecretLiteral, entry.value.head(cx.source()), message).help(help);
+}
+
+/// Slots that are looked at to tell whether an alert rule can fire.
+const SLOTS: usize = 64;
+
+/// Warns of an alert rule that the schedule can't fulfil.
+pub(super) fn alert(section: &JobSection, schedule: &Schedule, now: Timestamp, cx: &mut Decoder) {
+    let Some((failures, within)) = section
+        .alert
+        .as_ref()
+        .and_then(|alert| Some((alert.failures?.0 as usize, alert.within.as_ref()?)))
+    else {
+        return;
+    };
+    let slots: Vec<Timestamp> =
+        schedule.slots_after(now).take(SLOTS + failures).map(|due| due.slot).collect();
+    let spans = slots.windows(failures).map(|run| run[failures - 1].duration_since(run[0]));
+    let Some(shortest) = spans.map(jiff::SignedDuration::unsigned_abs).min() else { return };
+    if failures > 1 && shortest >= within.value.0 {
+        let message = format!(
+            "{failures} failures can't fall into this time: the slots of {failures} runs are {} apart",
+            shown(shortest)
+        );
+        let help = "make `within` longer than that, or ask for fewer failures";
+        cx.report(Code::RuleNeverFires, within.span, message).help(help);
+    }
+}
+
+/// A time as people write it: `1h30m`.
+fn shown(time: std::time::Duration) -> String {
+    let mut left = time.as_secs();
+    let mut take = |(unit, seconds): (&str, u64)| {
+        let count = left / seconds;
+        left %= seconds;
+        (count > 0).then(|| format!("{count}{unit}"))
+    };
+    let parts = [("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)].map(&mut take);
+    parts.into_iter().flatten().collect()
+}

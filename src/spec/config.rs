@@ -1,0 +1,335 @@
+//! Reading `jada.yaml`.
+//!
+//! Owns what may stand there: every key is optional, and so is the file. Refuses to know jobs.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value as Json;
+
+use super::forms::Tried;
+use super::names::{self, NameText};
+use super::numbers::{Count, Seconds};
+use super::policy::{
+    AlertSection, CatchUpForm, LimitsSection, OverlapForm, RetryForm, TimeoutForm,
+};
+use super::scan::{self, Unreadable};
+use super::schedule::ZoneText;
+use super::settings::{Defaults, Settings};
+use super::{checks, normal, secret};
+use crate::yaml::decode::quantity::{DurationText, SizeText};
+use crate::yaml::decode::values::{Entries, ScalarText};
+use crate::yaml::{
+    self, Code, Decode, Decoder, Diagnostic, Located, Node, Source, Value, one_of, section,
+};
+
+/// The file's usual name.
+pub const FILE: &str = "jada.yaml";
+
+section! {
+    /// The daemon's settings. Every key may be left out, and so may the file.
+    pub struct SettingsSection {
+        /// The folder of the job files: `jobs.d` where it is not given.
+        pub jobs_dir: Tried<String>,
+        /// The folder of the store, the output and the socket: `var` where it is not given.
+        pub data_dir: Tried<String>,
+        /// The loopback address of the read-only page: `127.0.0.1:7411` where it is not given.
+        pub listen: Tried<Located<String>>,
+        /// Where history is kept: `sqlite`, in `data_dir`.
+        pub store: Tried<Located<String>>,
+        /// Whom jobs may act as, by name. Never a secret: only where it is kept.
+        pub credentials: Tried<Entries<CredentialSection>>,
+        /// Who is told of incidents, by name.
+        pub notifiers: Tried<Entries<NotifierSection>>,
+        /// Values of common keys, for jobs that lack them. A key in a job replaces the whole default.
+        pub defaults: Tried<DefaultsSection>,
+        /// Limits of the whole daemon.
+        pub limits: Tried<DaemonLimitsSection>,
+        /// What history is kept.
+        pub retention: Tried<RetentionSection>,
+        /// Who this node is.
+        pub node: Tried<NodeSection>,
+    }
+}
+
+section! {
+    /// Whom jobs may act as.
+    pub struct CredentialSection {
+        /// Who issues it, such as `google`.
+        pub provider: Located<NameText>,
+        /// The account there.
+        pub account: Option<String>,
+        /// The file that holds the client's identity.
+        pub client_file: Option<String>,
+        /// What it is good for.
+        pub scopes: Option<Vec<String>>,
+    }
+}
+
+one_of! {
+    /// How somebody is told.
+    pub enum NotifierSection as "way" {
+        /// An HTTP request.
+        webhook => Webhook(Json),
+        /// A mail.
+        email => Email(Json),
+        /// A program.
+        command => Command(Json),
+    }
+}
+
+section! {
+    /// Values of common keys, for jobs that lack them.
+    pub struct DefaultsSection {
+        /// The zone of schedules that name none; UTC where this is not given either.
+        pub timezone: Option<ZoneText>,
+        /// For jobs without `labels`.
+        pub labels: Option<BTreeMap<String, ScalarText>>,
+        /// For jobs without `catch_up`.
+        pub catch_up: Option<CatchUpForm>,
+        /// For jobs without `overlap`.
+        pub overlap: Option<OverlapForm>,
+        /// For jobs without `deadline`.
+        pub deadline: Option<Located<DurationText>>,
+        /// For jobs without `timeout`.
+        pub timeout: Option<TimeoutForm>,
+        /// For jobs without `retry`.
+        pub retry: Option<RetryForm>,
+        /// For jobs without `env`.
+        pub env: Option<Entries<Located<ScalarText>>>,
+        /// For jobs without `working_dir`.
+        pub working_dir: Option<Located<String>>,
+        /// For jobs without `limits`.
+        pub limits: Option<LimitsSection>,
+        /// For jobs without `pool`.
+        pub pool: Option<Located<NameText>>,
+        /// For jobs without `freshness`.
+        pub freshness: Option<Seconds>,
+        /// For jobs without `alert`.
+        pub alert: Option<AlertSection>,
+        /// For jobs without `params`.
+        pub params: Option<BTreeMap<String, Json>>,
+    }
+}
+
+section! {
+    /// Limits of the whole daemon.
+    pub struct DaemonLimitsSection {
+        /// Attempts that run at one time.
+        pub running: Tried<Count>,
+        /// Pools, each with its number of seats.
+        pub pools: Tried<Entries<Count>>,
+        /// Jobs due in one minute beyond which `jadactl validate` warns.
+        pub jobs_per_minute: Tried<Count>,
+    }
+}
+
+section! {
+    /// What history is kept. What any of the three no longer covers goes.
+    pub struct RetentionSection {
+        /// Oldest finished run: `90d` where it is not given.
+        pub age: Tried<Seconds>,
+        /// Most finished runs of one job: 10000 where it is not given.
+        pub per_job: Tried<Count>,
+        /// Most output of all runs together: `1GiB` where it is not given.
+        pub bytes: Tried<SizeText>,
+    }
+}
+
+section! {
+    /// Who this node is.
+    pub struct NodeSection {
+        /// Its name; the host's where it is not given.
+        pub name: Tried<NameText>,
+        /// Its labels.
+        pub labels: Tried<BTreeMap<String, ScalarText>>,
+    }
+}
+
+impl DefaultsSection {
+    /// No defaults: what an empty mapping says.
+    pub(super) fn none() -> Self {
+        let nothing = Node { value: Value::Map(Vec::new()), span: yaml::Span::default() };
+        let mut cx = Decoder::new(&Source::new("", ""));
+        Self::decode(&nothing, &mut cx).expect("no key of it is required")
+    }
+}
+
+/// What was read.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The file, if there is one.
+    pub file: Option<PathBuf>,
+    /// The settings; where there are errors, the defaults stand in for what is wrong.
+    pub settings: Settings,
+    /// What there is to say about the file.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Config {
+    /// Whether the daemon may start with it.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        !self.diagnostics.iter().any(Diagnostic::is_error)
+    }
+}
+
+/// Reads `jada.yaml`; where there is none, everything is as by default.
+#[must_use]
+pub fn read(path: &Path) -> Config {
+    let settings = Settings::defaults(path.parent().unwrap_or(Path::new("")));
+    let refused = match scan::read(path) {
+        Ok(bytes) => match yaml::read_text(&path.to_string_lossy(), bytes) {
+            Ok(source) => return decode(path, &source, settings),
+            Err(refused) => refused,
+        },
+        Err(Unreadable::Gone) => {
+            return Config { file: None, settings, diagnostics: Vec::new() };
+        }
+        Err(refused) => refused.diagnostic(path),
+    };
+    Config { file: Some(path.to_owned()), settings, diagnostics: vec![refused] }
+}
+
+fn decode(path: &Path, source: &Source, settings: Settings) -> Config {
+    let (source, mut diagnostics) = secret::masked(source);
+    let (documents, found) = yaml::parse(&source);
+    diagnostics.extend(found);
+    let mut config = Config { file: Some(path.to_owned()), settings, diagnostics };
+    let Some((first, more)) = documents.split_first() else { return config };
+    let mut cx = Decoder::new(&source);
+    if let Some(second) = more.first() {
+        let message = "a second document: the settings are one";
+        cx.report(Code::WrongType, second.root.head(&source), message)
+            .help("join the two; jobs go into the jobs folder");
+    }
+    let mut masks = Vec::new();
+    if !first.broken {
+        for key in ["credentials", "notifiers"] {
+            if let Some(entry) = first.root.get(key) {
+                secrets(&entry.value, &mut cx, &mut masks);
+            }
+        }
+        if let Some(section) = SettingsSection::decode(&first.root, &mut cx) {
+            apply(&section, &first.root, &mut config.settings, &mut cx);
+        }
+    }
+    config.diagnostics.extend(cx.finish());
+    secret::hide(&source, &masks, &mut config.diagnostics);
+    config
+}
+
+/// Reports values whose key says that they are secrets, at any depth.
+fn secrets(node: &Node<'_>, cx: &mut Decoder, masks: &mut Vec<Range<usize>>) {
+    if let Value::List(items) = &node.value {
+        for item in items {
+            secrets(item, cx, masks);
+        }
+    }
+    for entry in node.entries() {
+        checks::secret_entry(entry, cx, masks);
+        secrets(&entry.value, cx, masks);
+    }
+}
+
+fn apply(section: &SettingsSection, root: &Node<'_>, settings: &mut Settings, cx: &mut Decoder) {
+    let folder = settings.root.clone();
+    if let Some(path) = section.jobs_dir.as_ref() {
+        settings.jobs_dir = folder.join(path);
+    }
+    if let Some(path) = section.data_dir.as_ref() {
+        settings.data_dir = folder.join(path);
+    }
+    if let Some(address) = section.listen.as_ref() {
+        settings.listen = listen(address, cx).unwrap_or(settings.listen);
+    }
+    if let Some(store) = section.store.as_ref() {
+        check_store(store, cx);
+    }
+    declarations(section, settings, cx);
+    limits(section, settings, cx);
+    if let Some(defaults) = section.defaults.as_ref() {
+        let hash = root.get("defaults").map_or(0, |entry| normal::hash(&entry.value));
+        settings.defaults = Defaults { section: defaults.clone(), hash };
+        checks::defaults(defaults, settings, cx);
+    }
+    if let Some(node) = section.node.as_ref() {
+        settings.node.name = node.name.as_ref().map(|name| name.0.clone());
+        let labels = node.labels.iter().flatten();
+        settings.node.labels = labels.map(|(key, text)| (key.clone(), text.0.clone())).collect();
+    }
+}
+
+/// The address of the page, which has no login and so must be a loopback one.
+fn listen(text: &Located<String>, cx: &mut Decoder) -> Option<SocketAddr> {
+    match text.value.parse::<SocketAddr>() {
+        Ok(address) if address.ip().is_loopback() => Some(address),
+        Ok(address) => {
+            let message = format!("`{}` is no loopback address", address.ip());
+            let help = "write 127.0.0.1 or [::1]: the page has no login, and shows what runs here";
+            cx.report(Code::BadAddress, text.span, message).help(help);
+            None
+        }
+        Err(_) => {
+            let message = format!("`{}` is no address", text.value);
+            let help = "write an IP address and a port, such as 127.0.0.1:7411";
+            cx.report(Code::BadAddress, text.span, message).help(help);
+            None
+        }
+    }
+}
+
+fn check_store(text: &Located<String>, cx: &mut Decoder) {
+    if text.value == "sqlite" {
+        return;
+    }
+    let postgres = ["postgres:", "postgresql:"].iter().any(|scheme| text.value.starts_with(scheme));
+    let message = if postgres {
+        "this version keeps its history in SQLite only".to_owned()
+    } else {
+        format!("unknown store `{}`", text.value)
+    };
+    cx.report(Code::UnknownWord, text.span, message).help("write `sqlite`, or remove the key");
+}
+
+/// Names of credentials and notifiers. That they do nothing yet is said once each.
+fn declarations(section: &SettingsSection, settings: &mut Settings, cx: &mut Decoder) {
+    for (name, declared) in section.credentials.iter().flat_map(|entries| &entries.0) {
+        if names::check_credential(&name.value, name.span, cx).is_some() {
+            settings.credentials.push(name.value.clone());
+        }
+        let provider = &declared.provider;
+        let message = format!("this version knows no provider `{}` yet", provider.value.0);
+        let help = "the name is checked where jobs use it; tokens come in a later version";
+        cx.report(Code::NotDelivered, provider.span, message).help(help);
+    }
+    for (name, _) in section.notifiers.iter().flat_map(|entries| &entries.0) {
+        if names::check(&name.value, name.span, cx).is_some() {
+            settings.notifiers.push(name.value.clone());
+        }
+        let message = format!("nothing is delivered to `{}` yet", name.value);
+        let help = "incidents are kept, and shown by `jadactl incidents`; delivery comes in a later version";
+        cx.report(Code::NotDelivered, name.span, message).help(help);
+    }
+}
+
+fn limits(section: &SettingsSection, settings: &mut Settings, cx: &mut Decoder) {
+    if let Some(given) = section.limits.as_ref() {
+        let limits = &mut settings.limits;
+        limits.running = given.running.map_or(limits.running, |count| count.0);
+        limits.jobs_per_minute = given.jobs_per_minute.map_or(limits.jobs_per_minute, |c| c.0);
+        for (name, seats) in given.pools.iter().flat_map(|pools| &pools.0) {
+            if names::check(&name.value, name.span, cx).is_some() {
+                limits.pools.insert(name.value.clone(), seats.0);
+            }
+        }
+    }
+    if let Some(given) = section.retention.as_ref() {
+        let retention = &mut settings.retention;
+        retention.age = given.age.map_or(retention.age, |time| time.0);
+        retention.per_job = given.per_job.map_or(retention.per_job, |count| count.0.into());
+        retention.bytes = given.bytes.map_or(retention.bytes, |size| size.0);
+    }
+}
