@@ -10,6 +10,8 @@ mod croner_oracle;
 mod naive;
 #[path = "schedule/properties.rs"]
 mod properties;
+#[path = "schedule/zoned.rs"]
+mod zoned;
 
 use jada::model::Dst;
 use jada::plan::schedule::{Schedule, TriggerSpec, When};
