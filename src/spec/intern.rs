@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::kinds::{Setting, Work};
 use crate::model::Policy;
-use crate::plan::schedule::Schedule;
+use crate::plan::schedule::{Lint, Schedule};
 
 /// The parts met in one look at the jobs folder.
 #[derive(Debug, Default)]
@@ -18,6 +18,8 @@ pub(super) struct Intern {
     pub settings: Parts<Setting>,
     pub schedules: Parts<Schedule>,
     pub works: Parts<Work>,
+    /// What is suspicious about each schedule.
+    pub lints: Parts<Vec<Lint>>,
 }
 
 /// Parts of one type by the hash of their source.

@@ -104,6 +104,10 @@ pub(super) fn decode(
     let key = schedule::key(&asked, name.as_str());
     let compile = || schedule::compile(&asked, name.as_str(), cx);
     let compiled = reader.intern.schedules.try_get(key, compile)?;
+    let lints = || schedule::lints(&asked, name.as_str(), reader.now);
+    for lint in reader.intern.lints.get(key, lints).iter() {
+        schedule::tell(&asked, lint, cx);
+    }
     checks::alert(&section, &compiled, reader.now, cx);
     if cx.has_errors() {
         return None;

@@ -29,6 +29,7 @@ mod paths;
 pub mod policy;
 mod scan;
 pub mod schedule;
+pub mod schema;
 mod secret;
 pub mod settings;
 

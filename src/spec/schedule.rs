@@ -7,13 +7,16 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use jiff::tz::{TimeZone, db};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::forms::{Short, Tried};
 use super::hash::Hash;
 use crate::model::{Dst, DstGap, DstOverlap, Revision};
-use crate::plan::schedule::{CompileError, DateRange, Moment, Schedule, TriggerSpec, When};
+use crate::plan::schedule::{
+    CompileError, DateRange, Lint, LintKind, Moment, Schedule, TriggerSpec, When, lint,
+};
 use crate::yaml::decode::nearest;
 use crate::yaml::decode::quantity::DurationText;
 use crate::yaml::decode::values::OneOrMany;
@@ -201,6 +204,30 @@ impl Asked {
         let start = whole.start as usize;
         Span::new(start + part.start..start + part.end)
     }
+}
+
+/// What is suspicious about triggers from `now` on.
+pub(super) fn lints(asked: &[Asked], seed: &str, now: Timestamp) -> Vec<Lint> {
+    let specs: Vec<TriggerSpec> = asked.iter().map(|asked| asked.spec.clone()).collect();
+    lint(&specs, seed, now)
+}
+
+/// Tells a lint where it stands.
+pub(super) fn tell(asked: &[Asked], lint: &Lint, cx: &mut Decoder) {
+    let code = match lint.kind {
+        LintKind::NeverFires => Code::NeverFires,
+        LintKind::DstSkips => Code::DstGap,
+        LintKind::DstDoubles => Code::DstOverlap,
+        LintKind::DstMoves => Code::DstMoves,
+        LintKind::UnevenStep => Code::UnevenStep,
+        LintKind::BothDays => Code::BothDayFields,
+        LintKind::SkippedMonths => Code::SkippedMonths,
+        LintKind::Duplicate => Code::DuplicateTrigger,
+    };
+    let asked = &asked[lint.trigger];
+    let whole = asked.when;
+    let at = lint.range.as_ref().map_or(whole, |range| asked.part(whole, range, cx.source()));
+    cx.report(code, at, lint.message.clone()).help(lint.help.clone());
 }
 
 /// The hash of what decides the slots of a job, besides its name: equal hash, equal slots. A short form

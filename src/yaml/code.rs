@@ -117,6 +117,9 @@ codes! {
     NotDelivered = "J077" Warning "this version does not deliver it yet";
     NoJob = "J078" Warning "a file has no job in it";
     Overlooked = "J079" Warning "a folder in the jobs folder is not read";
+    DstMoves = "J080" Warning "a DST change moves a slot";
+    SkippedMonths = "J081" Warning "a schedule leaves out months";
+    DuplicateTrigger = "J082" Warning "a trigger is there twice";
 }
 
 impl Code {
