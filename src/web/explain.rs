@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::answers::App;
 use super::api::{Explanation, Problem};
-use super::rows::next_slot;
+use super::rows::{next_slot, schedule_words};
 use super::words::{ago, count, span, until};
 use crate::model::{
     Attempt, CatchUpMode, Cause, Failure, Incident, NotRun, Outcome, Overlap, Policy, Run, RunId,
@@ -128,13 +128,12 @@ pub(super) async fn run(app: &App, run: RunId) -> Result<Explanation, Problem> {
 /// What the schedule says, whether it is in force, and what it names next.
 fn schedule(job: &Job, state: Option<&JobState>, now: Timestamp) -> Vec<String> {
     let mut told = Vec::new();
-    let after: Vec<_> = job.policy.after.iter().map(ToString::to_string).collect();
-    if job.schedule.is_empty() && after.is_empty() {
+    if job.schedule.is_empty() && job.policy.after.is_empty() {
         told.push("It has no schedule: it runs when somebody asks for it.".into());
     } else if job.schedule.is_empty() {
-        told.push(format!("It runs whenever {} has succeeded.", after.join(" or ")));
+        told.push(format!("It runs {} has succeeded.", schedule_words(job)));
     } else {
-        told.push(format!("It is due {}.", super::rows::schedule_words(job)));
+        told.push(format!("It is due {}.", schedule_words(job)));
     }
     if !job.enabled {
         told.push("Its file says 'enabled: false', so that no slot of it is due.".into());

@@ -27,7 +27,13 @@ pub(super) fn next_slot(job: &Job, state: &store::JobState) -> Option<Timestamp>
 
 /// What the schedule says, in words.
 pub(super) fn schedule_words(job: &Job) -> String {
-    format!("about every {}", words::span(job.schedule.period_hint()))
+    let after: Vec<_> = job.policy.after.iter().map(ToString::to_string).collect();
+    match (job.schedule.is_empty(), after.is_empty()) {
+        (true, true) => "on request".into(),
+        (true, false) => format!("after {}", after.join(" or ")),
+        (false, true) => job.schedule.describe(),
+        (false, false) => format!("{}; and after {}", job.schedule.describe(), after.join(" or ")),
+    }
 }
 
 pub(super) fn job_item(
