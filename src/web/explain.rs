@@ -212,9 +212,11 @@ fn last_ends(recent: &[RunRow], state: Option<&JobState>, now: Timestamp) -> Vec
             || "it has never succeeded".to_owned(),
             |at| format!("its last success was {}", ago(at, now)),
         );
-        let more = if in_a_row == LOOK_BACK as usize { "at least " } else { "" };
-        let runs = count(in_a_row as u64, "run");
-        told.push(format!("That makes {more}{runs} failed in a row; {last}."));
+        told.push(match in_a_row {
+            1 => format!("Before that, {last}."),
+            n if n == LOOK_BACK as usize => format!("At least {n} runs failed in a row; {last}."),
+            n => format!("That makes {n} runs failed in a row; {last}."),
+        });
     }
     told
 }
@@ -244,7 +246,7 @@ fn promises(job: &Job, state: Option<&JobState>, now: Timestamp) -> Vec<String> 
         Overlap::Allow => "runs beside it",
     };
     let mut told = Vec::new();
-    if !job.schedule.is_empty() {
+    if job.enabled && !job.schedule.is_empty() {
         told.push(format!("A slot that is due while a run is live {overlap}."));
         told.extend(
             policy.deadline.map(|deadline| {

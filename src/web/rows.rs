@@ -180,7 +180,19 @@ pub(super) fn attempt_item(attempt: &Attempt) -> AttemptItem {
 }
 
 pub(super) fn incident_item(incident: Incident) -> IncidentItem {
-    let Incident { id, key, job, severity, state, opened_at, last_seen, count, .. } = incident;
-    let Incident { title, detail, mend, .. } = incident;
-    IncidentItem { id, key, job, severity, state, opened_at, last_seen, count, title, detail, mend }
+    IncidentItem {
+        id: incident.id,
+        key: incident.key,
+        job: incident.job,
+        severity: incident.severity,
+        state: incident.state,
+        opened_at: incident.opened_at,
+        last_seen: incident.last_seen,
+        resolved_at: incident.resolved_at,
+        note: incident.note,
+        count: incident.count,
+        title: incident.title,
+        detail: incident.detail,
+        mend: incident.mend,
+    }
 }
