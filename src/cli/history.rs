@@ -45,8 +45,8 @@ pub(super) struct SlotsArgs {
 
 /// Lists runs, newest first.
 ///
-/// JSON: objects with id, job, slot, cause, state, outcome, class, reason, attempts, started_at,
-/// finished_at.
+/// JSON: objects with id, job, slot, cause, state, outcome, class, reason, attempts, `started_at`,
+/// `finished_at`.
 #[derive(Debug, clap::Args)]
 pub(super) struct RunsArgs {
     /// Only this job's
@@ -180,7 +180,7 @@ pub(super) fn run_word(run: &RunItem) -> &'static str {
 fn took(run: &RunItem, now: Timestamp) -> String {
     let Some(start) = run.started_at else { return "-".into() };
     let time = run.finished_at.unwrap_or(now).duration_since(start);
-    std::time::Duration::try_from(time).map_or_else(|_| "-".into(), words::rough)
+    std::time::Duration::try_from(time).map_or_else(|_| "-".into(), words::span)
 }
 
 fn instant(when: Option<&When>) -> Result<Option<Timestamp>> {

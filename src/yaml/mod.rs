@@ -30,3 +30,6 @@ pub use traps::{read_text, too_big};
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod properties;

@@ -1,0 +1,223 @@
+//! What holds for every text, however broken: reading, decoding and rendering never panic, every place lies
+//! in the file and between characters, and JSON, which is YAML too, reads back as it was.
+
+use proptest::prelude::*;
+use serde_json::Value as Json;
+
+use super::decode::quantity::{DurationText, ShareText, SizeText};
+use super::decode::values::{Entries, OneOrMany, ScalarText};
+use super::*;
+
+section! {
+    /// One of everything.
+    struct Everything {
+        /// A text.
+        pub name: Located<String>,
+        /// A number.
+        pub count: u8 = 1,
+        /// Quantities.
+        pub every: Option<OneOrMany<DurationText>>,
+        /// Quantities.
+        pub size: Option<SizeText>,
+        /// Quantities.
+        pub share: Option<ShareText>,
+        /// Scalars.
+        pub env: Entries<ScalarText> = Entries::default(),
+        /// Itself.
+        pub inner: Option<Box<Everything>>,
+
+        one of
+        /// Either.
+        pub kind: Option<Kind>,
+    }
+}
+
+one_of! {
+    /// Either.
+    enum Kind as "kind" {
+        /// Any value.
+        any => Any(Json),
+        /// Words.
+        words => Words(Vec<Word>),
+    }
+}
+
+words! {
+    /// Words.
+    enum Word {
+        /// One.
+        One = "one",
+        /// Two.
+        Two = "two",
+    }
+}
+
+const VALID: &str = "\
+# a comment
+name: 'it''s'
+count: 7
+every: [1h30m, 5m]
+size: 64MiB
+share: 30%
+env: &env { A: 017, B: \"é\\n\", <<: { C: yes } }
+inner:
+  name: >-
+    folded
+    text
+  env: *env
+  any: [~, { deep: [1.5, {{ x }}] }]
+---
+name: zweites
+words:
+  - one
+  - two
+";
+
+/// Reads, decodes and renders a text, and checks every place that is named on the way.
+fn survive(bytes: &[u8]) {
+    let Ok(source) = read_text("x.yaml", bytes.to_vec()) else { return };
+    let (documents, mut found) = parse(&source);
+    for document in &documents {
+        check_spans(&source, &document.root);
+        let decoded = decode::<Everything>(&source, &document.root, &mut found);
+        if let Some(Everything { kind: Some(Kind::Words(words)), .. }) = decoded {
+            assert!(words.iter().all(|word| Word::WORDS.contains(&word.word())));
+        }
+    }
+    for diagnostic in &found {
+        check_span(&source, diagnostic.span.expect("all of these have places"));
+        for label in &diagnostic.labels {
+            check_span(&source, label.span);
+        }
+        assert!(!diagnostic.message.is_empty());
+    }
+    arrange(&mut found);
+    let _ = (render::human(&found, true), render::github(&found), render::findings(&found));
+    let _ = render::sarif(&found);
+}
+
+fn check_span(source: &Source, span: Span) {
+    assert!(source.text().get(span.range()).is_some(), "{span:?} in {:?}", source.text());
+}
+
+fn check_spans(source: &Source, node: &Node<'_>) {
+    check_span(source, node.span);
+    if let Some(content) = node.content(source) {
+        check_span(source, content);
+    }
+    if let Value::List(items) = &node.value {
+        for item in items {
+            check_spans(source, item);
+        }
+    }
+    for entry in node.entries() {
+        check_span(source, entry.key_span);
+        check_spans(source, &entry.value);
+    }
+}
+
+/// An edit of a text: at a place, remove some bytes and put a piece in.
+fn edit() -> impl Strategy<Value = (prop::sample::Index, usize, &'static str)> {
+    const PIECES: [&str; 34] = [
+        "",
+        " ",
+        "\n",
+        "\t",
+        ":",
+        ": ",
+        "- ",
+        "---\n",
+        "...\n",
+        "{",
+        "}",
+        "[",
+        "]",
+        "{{",
+        "}}",
+        "'",
+        "\"",
+        "&a ",
+        "*a",
+        "*/5 * * * *",
+        "@daily",
+        "!x ",
+        "<<: ",
+        "|\n",
+        ">",
+        "%",
+        "#",
+        " #",
+        ",",
+        "é",
+        "\u{feff}",
+        "\r\n",
+        "? ",
+        "\u{85}",
+    ];
+    (any::<prop::sample::Index>(), 0..9_usize, prop::sample::select(&PIECES[..]))
+}
+
+fn json() -> impl Strategy<Value = Json> {
+    let text = "[ -~éß\u{4e00}\u{1f600}\n\t]{0,12}";
+    let leaf = prop_oneof![
+        Just(Json::Null),
+        any::<bool>().prop_map(Json::from),
+        any::<i64>().prop_map(Json::from),
+        (-1e9..1e9).prop_map(Json::from),
+        text.prop_map(Json::from),
+    ];
+    leaf.prop_recursive(5, 40, 6, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..6).prop_map(Json::from),
+            prop::collection::hash_map(text, inner, 0..6).prop_map(|map| map.into_iter().collect()),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        survive(&bytes);
+    }
+
+    #[test]
+    fn any_text(text in "[ \n:{}\\[\\],'\"&*!|>%@`#?a-c0-9é\t-]{0,80}") {
+        survive(text.as_bytes());
+    }
+
+    #[test]
+    fn edited_yaml(edits in prop::collection::vec(edit(), 1..6)) {
+        let mut text = VALID.to_owned();
+        for (at, removed, piece) in edits {
+            let start = source::floor_char_boundary(&text, at.index(text.len() + 1));
+            let end = source::floor_char_boundary(&text, start + removed).max(start);
+            text.replace_range(start..end, piece);
+        }
+        survive(text.as_bytes());
+    }
+
+    #[test]
+    fn json_reads_back(value in json(), pretty in any::<bool>()) {
+        let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) };
+        let source = Source::new("x.yaml", text.expect("JSON"));
+        let (documents, found) = parse(&source);
+        prop_assert!(found.is_empty(), "{found:?}\n{}", source.text());
+        let back = documents.first().map(|document| {
+            decode::<Json>(&source, &document.root, &mut Vec::new()).expect("any value")
+        });
+        prop_assert_eq!(back.unwrap_or(Json::Null), value);
+    }
+}
+
+#[test]
+fn the_unedited_yaml_is_good_but_for_its_template() {
+    let source = Source::new("x.yaml", VALID);
+    let (documents, mut found) = parse(&source);
+    for document in &documents {
+        decode::<Everything>(&source, &document.root, &mut found).expect("it is good");
+    }
+    let codes: Vec<_> = found.iter().map(|found| found.code).collect();
+    assert_eq!((documents.len(), codes), (2, vec![Code::Unquoted]));
+}
