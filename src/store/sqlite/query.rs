@@ -239,6 +239,9 @@ pub(super) fn summaries(
             summary.counts.push((state, count));
         }
     }
+    for summary in summaries.values_mut() {
+        summary.counts.sort_unstable();
+    }
     Ok(summaries)
 }
 
