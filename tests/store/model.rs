@@ -314,7 +314,6 @@ impl Model {
         let (reason, count) = match &row.run.state {
             RunState::Queued { why, .. } => (why.as_str(), 1),
             RunState::Running { .. } => ("", 1),
-            RunState::Finished { outcome, .. } if outcome.is_success() => ("", 1),
             RunState::Finished { outcome, .. } => (outcome.message(), 1),
             RunState::NotRun { reason, count, .. } => (reason.as_str(), *count),
         };
@@ -326,6 +325,9 @@ impl Model {
             reason: reason.to_owned(),
             run: (!never).then_some(row.run.id),
             count,
+            attempts: row.run.attempts,
+            started_at: row.run.started_at,
+            ended_at: row.ended_at(),
         }
     }
 

@@ -83,7 +83,7 @@ fn draft() -> impl Strategy<Value = Draft> {
 
 pub(crate) async fn random_changes_agree_with_the_model(open: Opener) {
     let runtime = tokio::runtime::Handle::current();
-    let config = Config { cases: 60, failure_persistence: None, ..Config::default() };
+    let config = Config { cases: 40, failure_persistence: None, ..Config::default() };
     let test = move || {
         let steps = vec((-3..15i64, call()), 1..30);
         let ran = TestRunner::new(config).run(&steps, |steps| {
@@ -147,7 +147,7 @@ impl Pair {
                     self.model.prune(&keep, at(self.now), &gone);
                 }
             }
-            self.compare().await;
+            self.compare(passed.unsigned_abs()).await;
         }
         self.store.close().await.unwrap();
     }
@@ -285,12 +285,13 @@ impl Pair {
         }
     }
 
-    /// Asks both everything.
-    async fn compare(&self) {
+    /// Asks both everything; the lists of all jobs and, to save time, of one.
+    async fn compare(&self, turn: u64) {
         let (store, model) = (&self.store, &self.model);
         assert_eq!(store.jobs().await.unwrap(), model.jobs());
         assert_eq!(store.live_runs().await.unwrap(), model.live_runs());
-        for job in NAMES.map(job_name).map(Some).into_iter().chain([None]) {
+        let name = NAMES[usize::try_from(turn).unwrap() % NAMES.len()];
+        for job in [Some(job_name(name)), None] {
             for query in slot_queries(job.clone()) {
                 assert_eq!(store.slots(query.clone()).await.unwrap(), model.slots(&query));
             }

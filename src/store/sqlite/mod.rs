@@ -30,7 +30,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, ffi};
 
 use self::reader::Reader;
 use self::writer::Writer;
@@ -89,10 +89,7 @@ impl Sqlite {
     /// As [`Sqlite::open`].
     pub fn open_with(path: impl AsRef<Path>, options: Options) -> Result<Self> {
         let path = path.as_ref();
-        // An empty file is what a crash in the very first moment leaves: as good as none.
-        if path.metadata().is_ok_and(|file| file.len() > 0) {
-            migrate::inspect(path, &reader::connect(path)?)?;
-        }
+        migrate::inspect(path)?;
         let connection = writing(path, options).map_err(|error| fault::open(path, &error))?;
         let writer = Writer::start(path, connection)?;
         Ok(Self { writer: Some(writer), reader: Reader::new(path) })
@@ -105,15 +102,14 @@ impl Sqlite {
     /// As [`Sqlite::open`]; also where it is older than this program.
     pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let found = migrate::inspect(path, &reader::connect(path)?)?;
-        if found < migrate::KNOWN {
-            return Err(Error::Open {
-                path: path.into(),
-                reason: "an older version wrote it: start jada-agent once to bring it up to date"
-                    .into(),
-            });
-        }
-        Ok(Self { writer: None, reader: Reader::new(path) })
+        let reason = match migrate::inspect(path)? {
+            None => "there is none yet: start jada-agent once to make it",
+            Some(found) if found < migrate::KNOWN => {
+                "an older version wrote it: start jada-agent once to bring it up to date"
+            }
+            Some(_) => return Ok(Self { writer: None, reader: Reader::new(path) }),
+        };
+        Err(Error::Open { path: path.into(), reason: reason.into() })
     }
 
     async fn write<T, F>(&self, weight: usize, work: F) -> Result<T>
@@ -134,6 +130,10 @@ fn writing(path: &Path, options: Options) -> rusqlite::Result<Connection> {
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags)?;
+    // SQLite falls back to reading without a word, and only the first write would tell.
+    if connection.is_readonly("main")? {
+        return Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_READONLY), None));
+    }
     connection.busy_timeout(BUSY)?;
     connection.set_prepared_statement_cache_capacity(64);
     // Before the first table: afterwards it would take a rewrite of the whole file.
