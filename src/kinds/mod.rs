@@ -1,6 +1,6 @@
 //! What a job does.
 //!
-//! Owns the kinds: each decodes its own section and performs it. [`Work`] is the only match on kinds,
+//! Owns the kinds: each decodes its own section and performs it. [`Work`] is the only enum of kinds,
 //! [`Perform`] the seam to the engine. Refuses to know the store, the schedule, retries and alerts: it is
 //! given one attempt and answers with one [`Outcome`].
 
@@ -9,6 +9,8 @@ mod decode;
 pub mod health;
 pub mod output;
 pub mod process;
+pub mod template;
+mod work;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -19,28 +21,10 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
+pub use work::{Kinds, Work, check};
+
 use crate::clock::Clock;
 use crate::model::{AttemptNo, Cause, JobName, NodeId, Outcome, RunId};
-
-/// The work of a job, by kind.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Work {
-    /// Runs a program.
-    Command(command::CommandSpec),
-    /// Takes the pulse of hosts and services.
-    Health(health::HealthSpec),
-}
-
-impl Work {
-    /// The kind's key in YAML.
-    #[must_use]
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Command(_) => "command",
-            Self::Health(_) => "health",
-        }
-    }
-}
 
 /// Performs attempts. The real one is [`Kinds`]; simulations script theirs.
 #[async_trait]
@@ -133,19 +117,6 @@ impl Stop {
         match self.0.wait_for(Option::is_some).await.map(|reason| *reason) {
             Ok(Some(reason)) => reason,
             Ok(None) | Err(_) => std::future::pending().await,
-        }
-    }
-}
-
-/// The real performer.
-#[derive(Debug, Default)]
-pub struct Kinds {}
-
-#[async_trait]
-impl Perform for Kinds {
-    async fn perform(&self, attempt: AttemptContext) -> Outcome {
-        match attempt.work.as_ref() {
-            Work::Command(_) | Work::Health(_) => Outcome::Succeeded { note: String::new() },
         }
     }
 }

@@ -1,5 +1,9 @@
 //! The `health` kind.
 
-/// The `health` section.
-#[derive(Clone, Debug, PartialEq)]
-pub struct HealthSpec {}
+crate::section! {
+    /// The `health` section.
+    pub struct HealthSpec {
+        /// What is checked.
+        pub checks: Vec<String>,
+    }
+}

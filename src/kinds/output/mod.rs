@@ -12,11 +12,10 @@
 //! text. Nothing here waits on the disk from an async thread.
 
 mod read;
+mod shelf;
 mod write;
 
 use std::collections::HashMap;
-use std::ffi::OsStr;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
@@ -100,23 +99,6 @@ impl Outputs {
         Reader::new(self.path(run, no), grown)
     }
 
-    /// Deletes all output of these runs. Blocks on the disk.
-    ///
-    /// # Errors
-    /// The first failure, after the rest was tried; what is gone already is no failure.
-    pub fn remove(&self, runs: &[RunId]) -> io::Result<()> {
-        let mut folders: HashMap<PathBuf, Vec<RunId>> = HashMap::new();
-        for run in runs {
-            folders.entry(self.folder(*run)).or_default().push(*run);
-        }
-        let mut first = Ok(());
-        for (folder, runs) in folders {
-            let done = remove_in(&folder, &runs);
-            first = first.and(done);
-        }
-        first
-    }
-
     fn folder(&self, run: RunId) -> PathBuf {
         self.0.dir.join((run.0 / RUNS_PER_FOLDER).to_string())
     }
@@ -180,33 +162,6 @@ impl Drop for Inner {
 /// out here. Whoever adds that must mind that a secret can lie across two chunks.
 fn screen(chunk: &[u8]) -> &[u8] {
     chunk
-}
-
-fn remove_in(folder: &Path, runs: &[RunId]) -> io::Result<()> {
-    let entries = match folder.read_dir() {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error),
-    };
-    let mut first = Ok(());
-    for entry in entries {
-        let entry = entry?;
-        if run_of(&entry.file_name()).is_some_and(|run| runs.contains(&run)) {
-            let removed = match std::fs::remove_file(entry.path()) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-                other => other,
-            };
-            first = first.and(removed);
-        }
-    }
-    // Succeeds only when it is empty by now, which is the point.
-    let _kept = std::fs::remove_dir(folder);
-    first
-}
-
-fn run_of(file: &OsStr) -> Option<RunId> {
-    let (run, _) = file.to_str()?.split_once('-')?;
-    run.parse().ok().map(RunId)
 }
 
 #[cfg(test)]

@@ -138,7 +138,8 @@ fn begin(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-fn remove(path: &Path) -> io::Result<()> {
+/// Removes a file; one that is gone already is no failure.
+pub(super) fn remove(path: &Path) -> io::Result<()> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,

@@ -1,0 +1,225 @@
+//! The `command` section, and what it may not say.
+//!
+//! Owns its keys. Refuses to look at the disk: whether a program exists is told elsewhere.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+use crate::kinds::process::Pattern;
+use crate::kinds::template::{self, Names};
+use crate::yaml::decode::values::{Entries, OneOrMany, ScalarText};
+use crate::yaml::{Code, Decode, Decoder, Located, Node, Value, section};
+
+section! {
+    /// Runs a program.
+    pub struct CommandSpec {
+        /// What runs: a list is a program with its arguments, a text is given to `/bin/sh -c`. Templates.
+        pub run: Run,
+        /// Variables to set, beside and before those of the job's own `env`. Values are templates.
+        pub env: Entries<Located<ScalarText>> = Entries::default(),
+        /// Variables of the daemon to hand on. Without it a program gets PATH, HOME, USER, LOGNAME, SHELL,
+        /// LANG, LC_*, TZ and TMPDIR only.
+        pub inherit_env: Vec<Located<String>> = Vec::new(),
+        /// What the program reads. A template. By default it reads an empty input.
+        pub stdin: Option<Located<String>>,
+        /// Exit codes that mean success.
+        pub success_exit_codes: OneOrMany<Located<u8>> = OneOrMany::default(),
+        /// How the program shows that its credential was refused, whatever its exit code.
+        pub auth_failure: Option<Signs>,
+        /// How the program shows that trying again may help. Where this is given, any other failure is
+        /// permanent; where it is not, every failing exit code may be tried again.
+        pub transient: Option<Signs>,
+    }
+}
+
+section! {
+    /// Signs of a certain kind of failure; one of them is enough.
+    pub struct Signs {
+        /// Exit codes.
+        pub exit_codes: OneOrMany<Located<u8>> = OneOrMany::default(),
+        /// A regular expression that a line of standard error matches.
+        pub stderr_match: Option<PatternText>,
+        /// A regular expression that a line of standard output matches.
+        pub stdout_match: Option<PatternText>,
+    }
+}
+
+/// What a command runs.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Run {
+    /// A program with its arguments.
+    Exec(Vec<Located<ScalarText>>),
+    /// A text for the shell.
+    Shell(Located<String>),
+}
+
+impl Decode for Run {
+    const EXPECTS: &'static str = "a list (a program and its arguments) or a text for the shell";
+
+    fn decode(node: &Node<'_>, cx: &mut Decoder) -> Option<Self> {
+        let run = match &node.value {
+            Value::List(_) => Self::Exec(Vec::decode(node, cx)?),
+            Value::Text(_) => Self::Shell(Located::decode(node, cx)?),
+            _ => {
+                cx.wrong_type(node, Self::EXPECTS);
+                return None;
+            }
+        };
+        let first = match &run {
+            Self::Exec(words) => words.first().map(|word| word.value.0.as_str()),
+            Self::Shell(text) => Some(text.as_str()),
+        };
+        if first.is_none_or(|first| first.trim().is_empty()) {
+            let at = node.head(cx.source());
+            cx.report(Code::OutOfRange, at, "this runs nothing").help("write [PROGRAM, ARGUMENT…]");
+            return None;
+        }
+        Some(run)
+    }
+}
+
+impl JsonSchema for Run {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Run".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let words = generator.subschema_for::<ScalarText>();
+        json_schema!({
+            "anyOf": [
+                { "type": "array", "items": words, "minItems": 1 },
+                { "type": "string", "minLength": 1 },
+            ]
+        })
+    }
+}
+
+/// A regular expression over single lines. Kept as text: compiled ones are large, and few run at a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PatternText(pub String);
+
+impl Decode for PatternText {
+    const EXPECTS: &'static str = "a regular expression";
+
+    fn decode(node: &Node<'_>, cx: &mut Decoder) -> Option<Self> {
+        let text = String::decode(node, cx)?;
+        match Pattern::parse(&text) {
+            Ok(_) => Some(Self(text)),
+            Err(error) => {
+                let at = cx.within(node, 0..text.len());
+                let message = format!("this regular expression can't be read: {error}");
+                cx.report(Code::BadCondition, at, message)
+                    .help("in YAML, write it in single quotes so that \\ stays as it is");
+                None
+            }
+        }
+    }
+}
+
+impl JsonSchema for PatternText {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "PatternText".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "format": "regex" })
+    }
+}
+
+impl CommandSpec {
+    /// Whether this exit code means success.
+    #[must_use]
+    pub fn is_success(&self, code: i32) -> bool {
+        match self.success_exit_codes.0.as_slice() {
+            [] => code == 0,
+            codes => codes.iter().any(|known| i32::from(known.value) == code),
+        }
+    }
+
+    /// Reports what is wrong in meaning: templates, and keys that contradict each other. `common` are
+    /// the names in the job's own `env`.
+    pub fn check(
+        &self,
+        params: &BTreeMap<String, serde_json::Value>,
+        common: &[&str],
+        cx: &mut Decoder,
+    ) {
+        self.check_codes(cx);
+        let mut env = inherited_names(&self.inherit_env);
+        let names = Names { params, env: env.clone() };
+        for (name, value) in &self.env.0 {
+            check_variable(name, cx);
+            template::report(&value.value.0, value.span, &names, cx);
+        }
+        for name in &self.inherit_env {
+            check_variable(name, cx);
+        }
+        env.extend(common);
+        env.extend(self.env.0.iter().map(|(name, _)| name.as_str()));
+        let names = Names { params, env };
+        match &self.run {
+            Run::Exec(words) => {
+                for word in words {
+                    template::report(&word.value.0, word.span, &names, cx);
+                }
+            }
+            Run::Shell(text) => template::report(text, text.span, &names, cx),
+        }
+        if let Some(text) = &self.stdin {
+            template::report(text, text.span, &names, cx);
+        }
+    }
+
+    fn check_codes(&self, cx: &mut Decoder) {
+        let auth = self.auth_failure.as_ref().map(|signs| ("auth_failure", signs));
+        let transient = self.transient.as_ref().map(|signs| ("transient", signs));
+        for (key, signs) in auth.into_iter().chain(transient) {
+            for code in &signs.exit_codes.0 {
+                if self.is_success(i32::from(code.value)) {
+                    let message = format!("exit code {} can't mean success and {key}", code.value);
+                    let reported = cx.report(Code::Contradiction, code.span, message);
+                    reported.help("take it out of one of the two lists");
+                }
+            }
+        }
+        let Some((auth, transient)) = self.auth_failure.as_ref().zip(self.transient.as_ref())
+        else {
+            return;
+        };
+        for code in &transient.exit_codes.0 {
+            let same = |other: &&Located<u8>| other.value == code.value;
+            if let Some(other) = auth.exit_codes.0.iter().find(same) {
+                let message = format!("exit code {} can't mean both", code.value);
+                let reported = cx.report(Code::Contradiction, code.span, message);
+                reported.label(other.span, "here it means auth_failure");
+                reported.help("take it out of one of the two lists");
+            }
+        }
+    }
+}
+
+/// The variables that templates may name besides those that the job declares.
+pub(in crate::kinds) fn inherited_names(also: &[Located<String>]) -> Vec<&str> {
+    let allowed = crate::kinds::process::environment::ALLOWED.iter().copied();
+    allowed.chain(also.iter().map(|name| name.value.as_str())).collect()
+}
+
+fn check_variable(name: &Located<String>, cx: &mut Decoder) {
+    let legal = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) || !name.chars().all(legal)
+    {
+        let message = format!("`{}` is no name for a variable", name.value);
+        let help = "use letters, digits and '_', and no digit first";
+        cx.report(Code::BadName, name.span, message).help(help);
+    }
+}

@@ -1,0 +1,127 @@
+//! The kinds, closed: which there are, how a section becomes one, and who performs it.
+//!
+//! Owns [`Work`], the only enum of kinds, and [`Kinds`], the real performer. A new kind is one folder
+//! beside this file and one variant here; the compiler lists the rest.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use schemars::{Schema, SchemaGenerator};
+use serde_json::Value as Json;
+
+use super::command::{self, CommandSpec};
+use super::health::HealthSpec;
+use super::process::environment;
+use super::template::{self, Names};
+use super::{AttemptContext, Perform};
+use crate::model::Outcome;
+use crate::yaml::decode::choice::OneOf;
+use crate::yaml::decode::values::{Entries, ScalarText};
+use crate::yaml::{Code, Decode, Decoder, Located, Node};
+
+/// The work of a job, by kind.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Work {
+    /// Runs a program.
+    Command(Box<CommandSpec>),
+    /// Takes the pulse of hosts and services.
+    Health(HealthSpec),
+}
+
+/// Kinds that other versions run: their keys are known, so that the message can say so.
+const NOT_RUN: [&str; 2] = ["agent", "sync"];
+
+impl Work {
+    /// The kind's key in YAML.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Command(_) => "command",
+            Self::Health(_) => "health",
+        }
+    }
+}
+
+impl OneOf for Work {
+    const KEYS: &'static [&'static str] = &["command", "health", "agent", "sync"];
+    const WHAT: &'static str = "kind";
+
+    fn decode_at(key: &str, node: &Node<'_>, cx: &mut Decoder) -> Option<Self> {
+        match key {
+            "command" => Box::decode(node, cx).map(Self::Command),
+            "health" => HealthSpec::decode(node, cx).map(Self::Health),
+            _ => {
+                debug_assert!(NOT_RUN.contains(&key), "{key} is decoded above");
+                let at = node.head(cx.source());
+                let message = format!("this version does not run jobs of the kind `{key}`");
+                cx.report(Code::KindNotRun, at, message).help("it runs `command` and `health`");
+                None
+            }
+        }
+    }
+
+    fn schemas(
+        generator: &mut SchemaGenerator,
+    ) -> Vec<(&'static str, &'static [&'static str], Schema)> {
+        vec![
+            ("command", &[" Runs a program."], generator.subschema_for::<CommandSpec>()),
+            (
+                "health",
+                &[" Takes the pulse of hosts and services."],
+                generator.subschema_for::<HealthSpec>(),
+            ),
+        ]
+    }
+}
+
+/// Reports what is wrong in meaning with a job's work and its own `env`, given its `params`. What is
+/// wrong in form was reported when the section was decoded.
+pub fn check(
+    work: Option<&Work>,
+    env: &Entries<Located<ScalarText>>,
+    params: &BTreeMap<String, Json>,
+    cx: &mut Decoder,
+) {
+    let also = match work {
+        Some(Work::Command(spec)) => spec.inherit_env.as_slice(),
+        Some(Work::Health(_)) | None => &[],
+    };
+    let names = Names { params, env: command::inherited_names(also) };
+    for (_, value) in &env.0 {
+        template::report(&value.value.0, value.span, &names, cx);
+    }
+    let common: Vec<&str> = env.0.iter().map(|(name, _)| name.as_str()).collect();
+    match work {
+        Some(Work::Command(spec)) => spec.check(params, &common, cx),
+        Some(Work::Health(_)) | None => {}
+    }
+}
+
+/// The real performer.
+#[derive(Debug)]
+pub struct Kinds {
+    data_dir: PathBuf,
+    inherited: Vec<(OsString, OsString)>,
+}
+
+impl Kinds {
+    /// A performer for the jobs of this data dir. Takes note of the daemon's environment once.
+    #[must_use]
+    pub fn new(data_dir: &Path) -> Self {
+        Self { data_dir: data_dir.to_owned(), inherited: environment::inherited() }
+    }
+}
+
+#[async_trait]
+impl Perform for Kinds {
+    async fn perform(&self, mut attempt: AttemptContext) -> Outcome {
+        let work = attempt.work.clone();
+        let around = command::Surroundings { inherited: &self.inherited, data_dir: &self.data_dir };
+        match work.as_ref() {
+            Work::Command(spec) => command::perform(spec, &mut attempt, around).await,
+            Work::Health(_) => Outcome::Succeeded { note: String::new() },
+        }
+    }
+}
