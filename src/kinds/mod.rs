@@ -5,7 +5,6 @@
 //! given one attempt and answers with one [`Outcome`].
 
 pub mod command;
-mod decode;
 pub mod health;
 pub mod output;
 pub mod process;

@@ -3,13 +3,11 @@
 //! Owns [`Work`], the only enum of kinds, and [`Kinds`], the real performer. A new kind is one folder
 //! beside this file and one variant here; the compiler lists the rest.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use schemars::{Schema, SchemaGenerator};
-use serde_json::Value as Json;
 
 use super::command::{self, CommandSpec};
 use super::health::HealthSpec;
@@ -76,25 +74,25 @@ impl OneOf for Work {
     }
 }
 
-/// Reports what is wrong in meaning with a job's work and its own `env`, given its `params`. What is
-/// wrong in form was reported when the section was decoded.
+/// Reports what is wrong in meaning with a job's work and its own `env`, where that was given; `known`
+/// has the names that its own keys or the defaults declare. What is wrong in form was reported when the
+/// sections were decoded.
 pub fn check(
     work: Option<&Work>,
-    env: &Entries<Located<ScalarText>>,
-    params: &BTreeMap<String, Json>,
+    env: Option<&Entries<Located<ScalarText>>>,
+    known: &Names<'_>,
     cx: &mut Decoder,
 ) {
     let also = match work {
         Some(Work::Command(spec)) => spec.inherit_env.as_slice(),
         Some(Work::Health(_)) | None => &[],
     };
-    let names = Names { params, env: command::inherited_names(also) };
-    for (_, value) in &env.0 {
-        template::report(&value.value.0, value.span, &names, cx);
+    let inherited = Names { params: known.params, env: command::inherited_names(also) };
+    for (_, value) in env.iter().flat_map(|env| &env.0) {
+        template::report(&value.value.0, value.span, &inherited, cx);
     }
-    let common: Vec<&str> = env.0.iter().map(|(name, _)| name.as_str()).collect();
     match work {
-        Some(Work::Command(spec)) => spec.check(params, &common, cx),
+        Some(Work::Command(spec)) => spec.check(known, cx),
         Some(Work::Health(_)) | None => {}
     }
 }

@@ -21,7 +21,8 @@ use super::policy::{
 use super::schedule::{self, Asked, ScheduleForm};
 use super::settings::Settings;
 use super::{checks, normal, paths};
-use crate::kinds::{Setting, Work};
+use crate::kinds::template::Names;
+use crate::kinds::{self, Setting, Work};
 use crate::model::{JobName, Policy, Revision};
 use crate::plan::schedule::Schedule;
 use crate::yaml::decode::quantity::DurationText;
@@ -99,6 +100,7 @@ pub(super) fn decode(
     checks::references(&section, reader.settings, cx);
     checks::deadline(section.deadline.as_ref(), cx);
     checks::environment(section.env.as_ref(), cx);
+    values(&section, &reader.settings.defaults.section, cx);
     paths::check(reader, &section, root, cx);
     let name = name?;
     let key = schedule::key(&asked, name.as_str());
@@ -116,6 +118,16 @@ pub(super) fn decode(
     let places = Places { name: name.span, after };
     let job = assemble(reader, &section, root, (name.value, compiled, &asked));
     Some(Draft { job: Arc::new(job?), places })
+}
+
+/// Checks the templates of the job and its work against the values that there will be.
+fn values(section: &JobSection, defaults: &DefaultsSection, cx: &mut Decoder) {
+    let none = BTreeMap::new();
+    let params = section.params.as_ref().or(defaults.params.as_ref()).unwrap_or(&none);
+    let env = section.env.as_ref().or(defaults.env.as_ref());
+    let env = env.iter().flat_map(|env| &env.0).map(|(name, _)| name.as_str()).collect();
+    let known = Names { params, env };
+    kinds::check(section.work.as_ref(), section.env.as_ref(), &known, cx);
 }
 
 /// The name and where it stands, or where it is missing.

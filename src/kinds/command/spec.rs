@@ -3,7 +3,6 @@
 //! Owns its keys. Refuses to look at the disk: whether a program exists is told elsewhere.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
@@ -146,17 +145,12 @@ impl CommandSpec {
         }
     }
 
-    /// Reports what is wrong in meaning: templates, and keys that contradict each other. `common` are
-    /// the names in the job's own `env`.
-    pub fn check(
-        &self,
-        params: &BTreeMap<String, serde_json::Value>,
-        common: &[&str],
-        cx: &mut Decoder,
-    ) {
+    /// Reports what is wrong in meaning: templates, and keys that contradict each other. `known` are the
+    /// names that the job declares outside of this section.
+    pub fn check(&self, known: &Names<'_>, cx: &mut Decoder) {
         self.check_codes(cx);
         let mut env = inherited_names(&self.inherit_env);
-        let names = Names { params, env: env.clone() };
+        let names = Names { params: known.params, env: env.clone() };
         for (name, value) in &self.env.0 {
             check_variable(name, cx);
             template::report(&value.value.0, value.span, &names, cx);
@@ -164,9 +158,9 @@ impl CommandSpec {
         for name in &self.inherit_env {
             check_variable(name, cx);
         }
-        env.extend(common);
+        env.extend(&known.env);
         env.extend(self.env.0.iter().map(|(name, _)| name.as_str()));
-        let names = Names { params, env };
+        let names = Names { params: known.params, env };
         match &self.run {
             Run::Exec(words) => {
                 for word in words {

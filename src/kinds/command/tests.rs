@@ -10,9 +10,9 @@ use serde_json::Value as Json;
 use super::CommandSpec;
 use crate::clock::SystemClock;
 use crate::kinds::output::Outputs;
+use crate::kinds::template::Names;
 use crate::kinds::{AttemptContext, Kinds, Perform, Setting, Stop, Work, check};
 use crate::model::{Cause, FailureClass, JobName, NodeId, Outcome, RunId};
-use crate::yaml::decode::values::Entries;
 use crate::yaml::{self, Decode, Decoder, Source};
 
 /// Decodes a section and checks it; what is wrong with it, each as `line:column text message (help)`.
@@ -23,7 +23,7 @@ fn read(text: &str, params: &BTreeMap<String, Json>) -> (Option<CommandSpec>, Ve
     let mut cx = Decoder::new(&source);
     let spec = CommandSpec::decode(&documents[0].root, &mut cx);
     let work = spec.clone().map(|spec| Work::Command(Box::new(spec)));
-    check(work.as_ref(), &Entries::default(), params, &mut cx);
+    check(work.as_ref(), None, &Names { params, env: Vec::new() }, &mut cx);
     let mut found = cx.finish();
     yaml::arrange(&mut found);
     let told = found.iter().map(|d| {
@@ -239,7 +239,7 @@ fn every_mistake_is_told_at_its_place() {
         all.push_str("\n\n");
     }
     insta::assert_snapshot!(all, @r#"
-    1:1 J022 "{}" this lacks the key `run` (add `run:` with a list (a program and its arguments) or a text for the shell)
+    1:1 J022 "{}" the key `run` is missing (add `run:` with a list (a program and its arguments) or a text for the shell)
 
     1:6 J030 "[]" this runs nothing (write [PROGRAM, ARGUMENT…])
 
