@@ -111,24 +111,28 @@ pub(super) fn secrets(root: &Node<'_>, cx: &mut Decoder, masks: &mut Vec<Range<u
     for node in std::iter::once(root).chain(sections) {
         let entries = node.get("env").map_or(&[][..], |env| env.value.entries());
         for entry in entries {
-            secret_entry(entry, cx, masks);
+            let help = format!(
+                "keep it in the daemon's environment and write `{0}: \"{{{{env.{0}}}}}\"`",
+                entry.key
+            );
+            secret_entry(entry, &help, cx, masks);
         }
     }
 }
 
 /// Reports an entry whose key says that its value is a secret, unless the value only refers to one.
-pub(super) fn secret_entry(entry: &Entry<'_>, cx: &mut Decoder, masks: &mut Vec<Range<usize>>) {
+pub(super) fn secret_entry(
+    entry: &Entry<'_>,
+    help: &str,
+    cx: &mut Decoder,
+    masks: &mut Vec<Range<usize>>,
+) {
     let Some(value) = cx.written(&entry.value) else { return };
     if !secret::is_secret_name(&entry.key) || secret::is_reference(&value) {
         return;
     }
     masks.push(entry.value.span.range());
     let message = format!("the secret `{}` stands in the file", entry.key);
-    let name = entry.key.to_uppercase();
-    let help = format!(
-        "keep it in the daemon's environment and write `{}: \"{{{{env.{name}}}}}\"`",
-        entry.key
-    );
     cx.report(Code::SecretLiteral, entry.value.head(cx.source()), message).help(help);
 }
 

@@ -84,33 +84,33 @@ section! {
     /// Values of common keys, for jobs that lack them.
     pub struct DefaultsSection {
         /// The zone of schedules that name none; UTC where this is not given either.
-        pub timezone: Option<ZoneText>,
+        pub timezone: Tried<ZoneText>,
         /// For jobs without `labels`.
-        pub labels: Option<BTreeMap<String, ScalarText>>,
+        pub labels: Tried<BTreeMap<String, ScalarText>>,
         /// For jobs without `catch_up`.
-        pub catch_up: Option<CatchUpForm>,
+        pub catch_up: Tried<CatchUpForm>,
         /// For jobs without `overlap`.
-        pub overlap: Option<OverlapForm>,
+        pub overlap: Tried<OverlapForm>,
         /// For jobs without `deadline`.
-        pub deadline: Option<Located<DurationText>>,
+        pub deadline: Tried<Located<DurationText>>,
         /// For jobs without `timeout`.
-        pub timeout: Option<TimeoutForm>,
+        pub timeout: Tried<TimeoutForm>,
         /// For jobs without `retry`.
-        pub retry: Option<RetryForm>,
+        pub retry: Tried<RetryForm>,
         /// For jobs without `env`.
-        pub env: Option<Entries<Located<ScalarText>>>,
+        pub env: Tried<Entries<Located<ScalarText>>>,
         /// For jobs without `working_dir`.
-        pub working_dir: Option<Located<String>>,
+        pub working_dir: Tried<Located<String>>,
         /// For jobs without `limits`.
-        pub limits: Option<LimitsSection>,
+        pub limits: Tried<LimitsSection>,
         /// For jobs without `pool`.
-        pub pool: Option<Located<NameText>>,
+        pub pool: Tried<Located<NameText>>,
         /// For jobs without `freshness`.
-        pub freshness: Option<Seconds>,
+        pub freshness: Tried<Seconds>,
         /// For jobs without `alert`.
-        pub alert: Option<AlertSection>,
+        pub alert: Tried<AlertSection>,
         /// For jobs without `params`.
-        pub params: Option<BTreeMap<String, Json>>,
+        pub params: Tried<BTreeMap<String, Json>>,
     }
 }
 
@@ -229,7 +229,8 @@ fn secrets(node: &Node<'_>, cx: &mut Decoder, masks: &mut Vec<Range<usize>>) {
         }
     }
     for entry in node.entries() {
-        checks::secret_entry(entry, cx, masks);
+        let help = "leave it out: jada.yaml says where a secret is kept, never what it is";
+        checks::secret_entry(entry, help, cx, masks);
         secrets(&entry.value, cx, masks);
     }
 }
@@ -301,16 +302,16 @@ fn declarations(section: &SettingsSection, settings: &mut Settings, cx: &mut Dec
             settings.credentials.push(name.value.clone());
         }
         let provider = &declared.provider;
-        let message = format!("this version knows no provider `{}` yet", provider.value.0);
-        let help = "the name is checked where jobs use it; tokens come in a later version";
+        let message = format!("this version gets no tokens from `{}` yet", provider.value.0);
+        let help = "until a later version does, only the names are checked that jobs use";
         cx.report(Code::NotDelivered, provider.span, message).help(help);
     }
     for (name, _) in section.notifiers.iter().flat_map(|entries| &entries.0) {
         if names::check(&name.value, name.span, cx).is_some() {
             settings.notifiers.push(name.value.clone());
         }
-        let message = format!("nothing is delivered to `{}` yet", name.value);
-        let help = "incidents are kept, and shown by `jadactl incidents`; delivery comes in a later version";
+        let message = format!("this version tells `{}` no incidents yet", name.value);
+        let help = "until a later version does, see them with `jadactl incidents`";
         cx.report(Code::NotDelivered, name.span, message).help(help);
     }
 }

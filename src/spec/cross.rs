@@ -60,28 +60,43 @@ impl Candidate {
 
 /// Checks all files against each other; what is wrong is added to the candidates.
 pub(super) fn check(candidates: &mut [Candidate], reader: &mut Reader<'_>) {
-    unknown_jobs(candidates, reader);
-    // A file that is refused brings its last good jobs back, and those may conflict in turn. Each round
-    // refuses at least one more file, so that there is an end.
-    while duplicates(candidates, reader) || circles(candidates, reader) {}
+    let mut found = unknown_jobs(candidates, reader);
+    loop {
+        found.extend(duplicates(candidates, reader));
+        found.extend(circles(candidates, reader));
+        if found.is_empty() {
+            return;
+        }
+        // A file that is refused brings its last good jobs back, and those may conflict in turn. Each
+        // round refuses at least one more file, so that there is an end.
+        for (at, diagnostic) in found.drain(..) {
+            candidates[at].found.push(diagnostic);
+        }
+    }
 }
+
+/// What is wrong, and with which candidate.
+type Found = Vec<(usize, Diagnostic)>;
 
 /// Refuses each file that waits for a job that no file defines. A job whose file is bad counts as
 /// defined: its absence is told there.
-fn unknown_jobs(candidates: &mut [Candidate], reader: &mut Reader<'_>) {
+fn unknown_jobs(candidates: &mut [Candidate], reader: &mut Reader<'_>) -> Found {
     let mut known: HashSet<JobName> = HashSet::new();
     for candidate in candidates.iter() {
         known.extend(candidate.jobs().into_iter().map(|job| job.name.clone()));
         let read = candidate.read.iter().flat_map(|read| &read.names);
         known.extend(read.cloned());
     }
-    for candidate in candidates.iter_mut() {
+    let mut found = Vec::new();
+    for (at, candidate) in candidates.iter_mut().enumerate() {
         let misses = |job: &&Arc<Job>| job.policy.after.iter().any(|name| !known.contains(name));
         if candidate.jobs().iter().any(misses) {
             candidate.locate(reader);
-            candidate.found = candidate.read.iter().flat_map(|r| unknown_in(r, &known)).collect();
+            let read = candidate.read.iter();
+            found.extend(read.flat_map(|read| unknown_in(read, &known)).map(|told| (at, told)));
         }
     }
+    found
 }
 
 fn unknown_in(read: &Read, known: &HashSet<JobName>) -> Vec<Diagnostic> {
@@ -103,8 +118,8 @@ fn unknown_in(read: &Read, known: &HashSet<JobName>) -> Vec<Diagnostic> {
     found
 }
 
-/// Refuses each file that defines a job which belongs to another one; says whether there was one.
-fn duplicates(candidates: &mut [Candidate], reader: &mut Reader<'_>) -> bool {
+/// Refuses each file that defines a job which belongs to another one.
+fn duplicates(candidates: &mut [Candidate], reader: &mut Reader<'_>) -> Found {
     let mut owners: HashMap<JobName, usize> = HashMap::new();
     let mut conflicts = Vec::new();
     for (rank, at, name) in by_seniority(candidates) {
@@ -114,15 +129,13 @@ fn duplicates(candidates: &mut [Candidate], reader: &mut Reader<'_>) -> bool {
             None => drop(owners.insert(name, at)),
         }
     }
-    let mut refused = false;
+    let mut found = Vec::new();
     for (at, owner, name) in conflicts {
         candidates[owner].locate(reader);
-        if let Some(found) = duplicate(&candidates[at], &candidates[owner], &name) {
-            candidates[at].found.push(found);
-            refused = true;
-        }
+        let told = duplicate(&candidates[at], &candidates[owner], &name);
+        found.extend(told.map(|told| (at, told)));
     }
-    refused
+    found
 }
 
 /// The names that files bring into force, with the file's place, by right: what was in force before
@@ -153,8 +166,8 @@ fn duplicate(candidate: &Candidate, owner: &Candidate, name: &JobName) -> Option
     Some(found)
 }
 
-/// Refuses one file of each circle; says whether there was one.
-fn circles(candidates: &mut [Candidate], reader: &mut Reader<'_>) -> bool {
+/// Refuses one file of each circle.
+fn circles(candidates: &mut [Candidate], reader: &mut Reader<'_>) -> Found {
     let mut homes: HashMap<JobName, usize> = HashMap::new();
     let mut waits: BTreeMap<JobName, Vec<JobName>> = BTreeMap::new();
     for (at, candidate) in candidates.iter().enumerate() {
@@ -167,27 +180,35 @@ fn circles(candidates: &mut [Candidate], reader: &mut Reader<'_>) -> bool {
         .iter()
         .map(|(job, names)| (job.as_str(), names.iter().map(JobName::as_str).collect()))
         .collect();
-    let mut refused = false;
+    let home = |name: &str| homes[&JobName::parse(name).expect("it was a name before")];
+    let mut found = Vec::new();
     for circle in graph::circles(&edges) {
-        let home = |name: &str| homes[&JobName::parse(name).expect("it was a name before")];
         for name in &circle {
             candidates[home(name)].locate(reader);
         }
+        // There is a fresh one, since what was in force before had no circle.
         let fresh = circle.iter().position(|name| candidates[home(name)].is_fresh());
         let Some(first) = fresh else { continue };
-        let turned: Vec<&str> = circle[first..].iter().chain(&circle[..first]).copied().collect();
-        let places: Vec<(Source, Span)> = turned
-            .iter()
-            .enumerate()
-            .filter_map(|(at, name)| {
-                let next = turned[(at + 1) % turned.len()];
-                waiting_place(&candidates[home(name)], name, next)
-            })
+        let steps: Vec<Step<'_>> = (first..first + circle.len())
+            .map(|at| (circle[at % circle.len()], circle[(at + 1) % circle.len()]))
+            .map(|(name, next)| Step::new(&candidates[home(name)], name, next))
             .collect();
-        candidates[home(turned[0])].found.extend(circle_found(&turned, &places));
-        refused = true;
+        found.extend(circle_found(&steps).map(|told| (home(steps[0].name), told)));
     }
-    refused
+    found
+}
+
+/// A job on a circle, the one that it waits for, and where it says so.
+struct Step<'a> {
+    name: &'a str,
+    next: &'a str,
+    place: Option<(Source, Span)>,
+}
+
+impl<'a> Step<'a> {
+    fn new(candidate: &Candidate, name: &'a str, next: &'a str) -> Self {
+        Self { name, next, place: waiting_place(candidate, name, next) }
+    }
 }
 
 /// Where `name` says that it waits for `next`.
@@ -197,19 +218,22 @@ fn waiting_place(candidate: &Candidate, name: &str, next: &str) -> Option<(Sourc
     Some((source.clone(), *draft.places.after.get(at)?))
 }
 
-fn circle_found(circle: &[&str], places: &[(Source, Span)]) -> Option<Diagnostic> {
-    let ((source, at), others) = places.split_first()?;
-    let message = match circle {
-        [alone] => format!("`{alone}` waits for itself"),
-        [first, ..] => format!(
-            "jobs wait for each other in a circle: {} {first}",
-            circle.iter().map(|name| format!("{name} after")).collect::<Vec<_>>().join(" ")
-        ),
-        [] => return None,
+fn circle_found(steps: &[Step<'_>]) -> Option<Diagnostic> {
+    let (first, others) = steps.split_first()?;
+    let (source, at) = first.place.as_ref()?;
+    let message = if others.is_empty() {
+        format!("`{}` waits for itself", first.name)
+    } else {
+        let names: Vec<&str> = steps.iter().map(|step| step.name).collect();
+        let path = names.join(" after ");
+        format!("jobs wait for each other in a circle: {path} after {}", first.name)
     };
     let mut found = Diagnostic::new(Code::AfterCycle, source, *at, message);
-    for ((source, at), names) in others.iter().zip(circle.windows(2).skip(1)) {
-        found.label_in(source, *at, format!("`{}` waits for `{}`", names[0], names[1]));
+    for step in others {
+        if let Some((source, at)) = &step.place {
+            let text = format!("`{}` waits for `{}`", step.name, step.next);
+            found.label_in(source, *at, text);
+        }
     }
     found.help("take one of them out of `after`: none of these jobs could ever start");
     Some(found)

@@ -41,8 +41,8 @@ pub(super) fn lint(catalog: &Catalog, settings: &Settings, now: Timestamp) -> Op
     let folder = settings.jobs_dir.to_string_lossy();
     let mut told = Diagnostic::of_file(Code::CrowdedMinute, folder, message);
     told.help(format!(
-        "spread them with `jitter`, or with `H` for the minute of a cron expression; if more than \
-         {limit} is fine, raise `limits: {{ jobs_per_minute }}` in jada.yaml"
+        "spread them with `jitter`, or with `H` as the minute; if more than {limit} are fine, raise \
+         `limits: {{ jobs_per_minute }}` in jada.yaml"
     ));
     Some(told)
 }

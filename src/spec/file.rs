@@ -149,7 +149,11 @@ impl<'a> Reader<'a> {
             read.names.extend(JobName::parse(&name));
         }
         read.drafts.extend(draft);
-        read.diagnostics.extend(cx.finish());
+        // What could not even be read is told once, not again for what stands in for it.
+        let before: Vec<_> = read.diagnostics.iter().filter_map(|told| told.span).collect();
+        let found = cx.finish().into_iter();
+        let new = found.filter(|told| told.span.is_none_or(|span| !before.contains(&span)));
+        read.diagnostics.extend(new);
     }
 }
 

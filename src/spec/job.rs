@@ -152,7 +152,8 @@ fn name(
     match JobName::parse(stem) {
         Ok(value) => Some(Located { value, span: at }),
         Err(error) => {
-            let message = format!("the file's name is no name for a job: {error}");
+            let why = names::reason(&error);
+            let message = format!("the file's name is no name for a job: {why}");
             let name = names::legal(stem).unwrap_or_else(|| "my-job".to_owned());
             cx.report(Code::BadName, at, message).help(format!("add `name: {name}` to the job"));
             None

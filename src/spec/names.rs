@@ -7,8 +7,8 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use crate::model::JobName;
 use crate::model::id::{NAME_MAX, check_name};
+use crate::model::{JobName, NameError};
 use crate::yaml::decode::{Decode, Decoder, nearest};
 use crate::yaml::{Code, Diagnostic, Node, Span};
 
@@ -30,12 +30,22 @@ impl NameText {
 /// Says what is wrong with a name, or that nothing is.
 pub(super) fn check(text: &str, at: Span, cx: &mut Decoder) -> Option<()> {
     let Err(error) = check_name(text) else { return Some(()) };
+    let message = format!("`{text}` is no name: {}", reason(&error));
+    let rule = format!("a name has 1 to {NAME_MAX} of a-z, 0-9, '.', '_' and '-'");
     let help = match legal(text) {
-        Some(legal) => format!("write `{legal}`"),
-        None => format!("a name has 1 to {NAME_MAX} of a-z, 0-9, '.', '_' and '-'"),
+        Some(legal) => format!("write `{legal}`; {rule}"),
+        None => format!("{rule}, a letter or digit first"),
     };
-    cx.report(Code::BadName, at, format!("`{text}` is no name: {error}")).help(help);
+    cx.report(Code::BadName, at, message).help(help);
     None
+}
+
+/// Why a text is no name, without the rule, which is the help.
+pub(super) fn reason(error: &NameError) -> String {
+    match error {
+        NameError::Character(c) => format!("it may not have '{c}' there"),
+        NameError::Empty | NameError::TooLong => error.to_string(),
+    }
 }
 
 /// The legal name nearest to a text, such as `box-health` for `Box Health`.

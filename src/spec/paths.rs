@@ -77,7 +77,7 @@ pub(super) fn check(
             Found::Program | Found::File => Some("this is no folder"),
         };
         if let Some(message) = message {
-            let help = format!("it stands for {}", folder.display());
+            let help = format!("it stands for {}", plain(&folder).display());
             cx.report(Code::NoSuchPath, given.span, message).help(help);
             return;
         }
@@ -120,15 +120,20 @@ fn executable(
     match reader.lookups.path(path) {
         Found::Program => {}
         Found::Nothing => {
-            let help = format!("it stands for {}", path.display());
+            let help = format!("it stands for {}", plain(path).display());
             cx.report(Code::NoSuchPath, at, "there is no such program").help(help);
         }
         Found::Folder => {
             cx.report(Code::NotExecutable, at, "this is a folder, not a program");
         }
         Found::File => {
-            let help = format!("run: chmod +x {}", path.display());
+            let help = format!("run: chmod +x {}", plain(path).display());
             cx.report(Code::NotExecutable, at, "this file is not executable").help(help);
         }
     }
+}
+
+/// A path without `.` in it.
+fn plain(path: &Path) -> PathBuf {
+    path.components().collect()
 }

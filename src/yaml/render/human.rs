@@ -17,6 +17,9 @@ use crate::yaml::{Diagnostic, Severity, Source, Span};
 /// Widest text shown, without the line numbers.
 const WIDTH: usize = 100;
 
+/// Widest line of a help, so that with what stands before it fits a terminal of 80.
+const HELP_WIDTH: usize = 66;
+
 /// Longest piece of a line that is handed to the renderer, in bytes before and after the finding.
 const AROUND: usize = 1000;
 
@@ -43,9 +46,28 @@ fn group(diagnostic: &Diagnostic) -> Group<'_> {
     let title = level.primary_title(clean(&diagnostic.message)).id(diagnostic.code.number());
     let mut group = title.elements(places(diagnostic));
     if let Some(help) = &diagnostic.help {
-        group = group.element(Level::HELP.message(clean(help)));
+        group = group.element(Level::HELP.message(wrapped(&clean(help))));
     }
     group
+}
+
+/// A text in lines of at most [`HELP_WIDTH`] characters. What stands in backticks is not broken, so that
+/// it can be copied.
+fn wrapped(text: &str) -> String {
+    let mut lines = String::new();
+    let (mut used, mut quoted) = (0, false);
+    for word in text.split_inclusive(' ') {
+        let length = word.trim_end().chars().count();
+        if used > 0 && !quoted && used + length > HELP_WIDTH {
+            lines.truncate(lines.trim_end().len());
+            lines.push('\n');
+            used = 0;
+        }
+        lines.push_str(word);
+        used += word.chars().count();
+        quoted ^= word.matches('`').count() % 2 == 1;
+    }
+    lines
 }
 
 /// A piece of a file to show: consecutive lines, or a part of one.
