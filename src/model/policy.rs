@@ -114,7 +114,12 @@ impl Default for Retry {
             attempts: 1,
             backoff: Backoff::default(),
             max_elapsed: None,
-            on: vec![FailureClass::Transient, FailureClass::Throttled, FailureClass::TimedOut],
+            on: vec![
+                FailureClass::Transient,
+                FailureClass::Throttled,
+                FailureClass::TimedOut,
+                FailureClass::Lost,
+            ],
         }
     }
 }

@@ -1,0 +1,363 @@
+//! The planner's picture of the store: schedules' cursors, live runs, taken seats.
+//!
+//! Owns an image of stored rows and the indexes that make each look at it cheap. It is changed as if every
+//! proposal were accepted; where one is not, the image is thrown away and built again. Refuses to
+//! propose anything: that is [`super::tick`].
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::catch_up;
+use super::schedule::{Due, Schedule};
+use crate::model::{AttemptNo, Cause, JobId, JobName, Overlap, Policy, Run, RunId, RunState};
+
+/// How many attempts may be under way at a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seats {
+    /// In all.
+    pub running: usize,
+    /// In each pool.
+    pub pools: BTreeMap<Arc<str>, usize>,
+}
+
+/// A job as the planner sees it.
+#[derive(Clone, Debug)]
+pub struct JobLine {
+    /// Its name, for words.
+    pub name: JobName,
+    /// When it is due; `None` while the job is disabled.
+    pub schedule: Option<Arc<Schedule>>,
+    /// What it promises.
+    pub policy: Arc<Policy>,
+    /// Every slot up to here, inclusive, is accounted for.
+    pub cursor: Timestamp,
+    /// Why it is paused, if it is.
+    pub paused: Option<String>,
+    /// When its newest success ended.
+    pub last_success: Option<Timestamp>,
+    /// When its newest run with [`Cause::After`] was recorded.
+    pub last_after: Option<Timestamp>,
+    /// Without any success, freshness counts from here.
+    pub known_since: Timestamp,
+}
+
+/// A job with what the planner keeps beside it.
+#[derive(Debug)]
+pub(super) struct JobImage {
+    pub(super) line: JobLine,
+    pub(super) next: Option<Due>,
+    /// Runs with an attempt under way.
+    pub(super) under_way: BTreeSet<RunId>,
+    /// Attempts that begin with the commit that is being made, and get their run's id from it.
+    pub(super) starting: usize,
+    /// Runs that wait, by id.
+    pub(super) waiting: BTreeSet<RunId>,
+    /// Runs that wait and get their id with the commit that is being made.
+    pub(super) unborn: usize,
+    /// Whether its staleness was reported.
+    pub(super) stale: bool,
+}
+
+impl JobImage {
+    /// Runs of the job that are not over.
+    pub(super) fn live(&self) -> usize {
+        self.running() + self.waiting.len() + self.unborn
+    }
+
+    /// Attempts under way or about to be.
+    pub(super) fn running(&self) -> usize {
+        self.under_way.len() + self.starting
+    }
+
+    /// The oldest live run.
+    pub(super) fn oldest_live(&self) -> Option<RunId> {
+        self.under_way.first().or(self.waiting.first()).copied()
+    }
+}
+
+/// A live run as the planner sees it.
+#[derive(Clone, Debug)]
+pub(super) struct RunImage {
+    pub(super) job: JobId,
+    pub(super) cause: Cause,
+    pub(super) attempts: AttemptNo,
+    pub(super) first_start: Option<Timestamp>,
+    /// The pool in which it takes a seat; kept here since the job may be edited or go.
+    pub(super) pool: Option<Arc<str>>,
+    /// `None` while an attempt is under way.
+    pub(super) ready_at: Option<Timestamp>,
+}
+
+/// The image. See the module's words.
+#[derive(Debug)]
+pub struct State {
+    pub(super) seats: Seats,
+    pub(super) jobs: HashMap<JobId, JobImage>,
+    pub(super) by_name: HashMap<JobName, JobId>,
+    /// Upstream job to the jobs that name it in `after`.
+    pub(super) dependants: HashMap<JobName, Vec<JobId>>,
+    pub(super) runs: BTreeMap<RunId, RunImage>,
+    /// Cache of the next slots; an entry that is not its job's `next` any more is stale.
+    pub(super) due: BinaryHeap<Reverse<(Timestamp, JobId, Timestamp)>>,
+    /// Runs that only time or a seat keeps from starting, by pool.
+    pub(super) ready: BTreeMap<Option<Arc<str>>, BTreeSet<(Timestamp, RunId)>>,
+    /// When runs that have not begun are too late to.
+    pub(super) deadlines: BTreeSet<(Timestamp, RunId)>,
+    /// When a job's last success becomes too old.
+    pub(super) freshness: BTreeSet<(Timestamp, JobId)>,
+    pub(super) taken: usize,
+    pub(super) taken_in: BTreeMap<Arc<str>, usize>,
+}
+
+impl State {
+    /// Builds the image from the catalog's jobs and the store's live runs.
+    #[must_use]
+    pub fn build(seats: Seats, jobs: Vec<(JobId, JobLine)>, live: &[Run], now: Timestamp) -> Self {
+        let mut state = Self {
+            seats,
+            jobs: HashMap::with_capacity(jobs.len()),
+            by_name: HashMap::with_capacity(jobs.len()),
+            dependants: HashMap::new(),
+            runs: BTreeMap::new(),
+            due: BinaryHeap::with_capacity(jobs.len()),
+            ready: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
+            freshness: BTreeSet::new(),
+            taken: 0,
+            taken_in: BTreeMap::new(),
+        };
+        for (id, line) in jobs {
+            state.add_job(id, line, now);
+        }
+        for run in live {
+            state.add_run(run, now);
+        }
+        state
+    }
+
+    /// Waiting runs whose job is not in the catalog any more: nobody can start them.
+    #[must_use]
+    pub fn abandoned(&self) -> Vec<RunId> {
+        let waits = |image: &RunImage| image.ready_at.is_some();
+        let gone = |image: &RunImage| !self.jobs.contains_key(&image.job);
+        let abandoned = self.runs.iter().filter(|(_, image)| waits(image) && gone(image));
+        abandoned.map(|(run, _)| *run).collect()
+    }
+
+    /// When the planner must look again if nothing happens before.
+    #[must_use]
+    pub fn wake_at(&self) -> Option<Timestamp> {
+        let due = self.due.peek().map(|Reverse((at, ..))| *at);
+        let first = |set: &BTreeSet<(Timestamp, RunId)>| set.first().map(|(at, _)| *at);
+        // A run that is ready and has no seat waits for an end, not for a time.
+        let ready = self
+            .ready
+            .iter()
+            .filter(|(pool, _)| self.seat_free(pool.as_ref()))
+            .filter_map(|(_, set)| first(set));
+        let fresh = self.freshness.first().map(|(at, _)| *at);
+        ready.chain(due).chain(first(&self.deadlines)).chain(fresh).min()
+    }
+
+    /// The key of a job in the catalog.
+    #[must_use]
+    pub fn job_id(&self, name: &JobName) -> Option<JobId> {
+        self.by_name.get(name).copied()
+    }
+
+    /// A job's line.
+    #[must_use]
+    pub fn job(&self, id: JobId) -> Option<&JobLine> {
+        self.jobs.get(&id).map(|job| &job.line)
+    }
+
+    /// Pauses or resumes a job.
+    pub fn set_paused(&mut self, id: JobId, paused: Option<String>) {
+        if let Some(job) = self.jobs.get_mut(&id) {
+            job.line.paused = paused;
+        }
+    }
+
+    /// The job of a live run and whether an attempt of it is under way.
+    #[must_use]
+    pub fn live(&self, run: RunId) -> Option<(JobId, bool)> {
+        self.runs.get(&run).map(|image| (image.job, image.ready_at.is_none()))
+    }
+
+    /// The job of a live run and why it exists.
+    #[must_use]
+    pub fn cause(&self, run: RunId) -> Option<(JobId, Cause)> {
+        self.runs.get(&run).map(|image| (image.job, image.cause))
+    }
+
+    /// Live runs: (under way, waiting).
+    #[must_use]
+    pub fn counts(&self) -> (usize, usize) {
+        (self.taken, self.runs.len().saturating_sub(self.taken))
+    }
+
+    /// A job's next slot.
+    #[must_use]
+    pub fn next_slot(&self, id: JobId) -> Option<Due> {
+        self.jobs.get(&id).and_then(|job| job.next)
+    }
+
+    fn add_job(&mut self, id: JobId, line: JobLine, now: Timestamp) {
+        let next = line.schedule.as_ref().and_then(|schedule| schedule.next_after(line.cursor));
+        self.by_name.insert(line.name.clone(), id);
+        for upstream in &line.policy.after {
+            self.dependants.entry(upstream.clone()).or_default().push(id);
+        }
+        if let Some(due) = next {
+            self.due.push(Reverse((due.fire_at, id, due.slot)));
+        }
+        let job = JobImage {
+            line,
+            next,
+            under_way: BTreeSet::new(),
+            starting: 0,
+            waiting: BTreeSet::new(),
+            unborn: 0,
+            stale: false,
+        };
+        self.jobs.insert(id, job);
+        self.watch_freshness(id);
+        self.forgive_clock(id, now);
+    }
+
+    /// Puts a cursor back that a wrong clock left in the far future (see [`catch_up::accept_clock`]).
+    fn forgive_clock(&mut self, id: JobId, now: Timestamp) {
+        let Some(job) = self.jobs.get(&id) else { return };
+        if catch_up::accept_clock(job.line.cursor, now).is_some() {
+            // The next look at the job accounts from there, and commits it.
+            self.due.push(Reverse((now, id, job.next.map_or(now, |due| due.slot))));
+        }
+    }
+
+    fn add_run(&mut self, run: &Run, now: Timestamp) {
+        let (ready_at, running) = match &run.state {
+            // Recorded in the future: the clock was ahead then, and so is what the run waits for.
+            RunState::Queued { .. } if run.created_at > now => (Some(now), false),
+            RunState::Queued { ready_at, .. } => (Some(*ready_at), false),
+            RunState::Running { .. } => (None, true),
+            RunState::Finished { .. } | RunState::NotRun { .. } => return,
+        };
+        let pool = self.jobs.get(&run.job).and_then(|job| job.line.policy.pool.clone());
+        let image = RunImage {
+            job: run.job,
+            cause: run.cause,
+            attempts: run.attempts,
+            first_start: run.started_at,
+            pool,
+            ready_at,
+        };
+        if running {
+            self.take_seat(image.pool.clone());
+            if let Some(job) = self.jobs.get_mut(&run.job) {
+                job.under_way.insert(run.id);
+            }
+            self.runs.insert(run.id, image);
+        } else {
+            self.insert_waiting(run.id, image);
+        }
+    }
+
+    pub(super) fn insert_waiting(&mut self, id: RunId, image: RunImage) {
+        let job = image.job;
+        if let Some(at) = self.start_deadline(&image) {
+            self.deadlines.insert((at, id));
+        }
+        self.runs.insert(id, image);
+        if let Some(job) = self.jobs.get_mut(&job) {
+            job.waiting.insert(id);
+        }
+        self.offer(job);
+    }
+
+    /// Takes a waiting run out of every index but `runs`.
+    pub(super) fn unlist(&mut self, id: RunId) {
+        let Some(image) = self.runs.get(&id) else { return };
+        let deadline = self.start_deadline(image);
+        if let Some(at) = deadline {
+            self.deadlines.remove(&(at, id));
+        }
+        if let Some(at) = image.ready_at
+            && let Some(set) = self.ready.get_mut(&image.pool)
+        {
+            set.remove(&(at, id));
+        }
+        let job = image.job;
+        if let Some(job) = self.jobs.get_mut(&job) {
+            job.waiting.remove(&id);
+        }
+    }
+
+    /// The first instant that is too late to begin a run that has a nominal time and has not begun.
+    fn start_deadline(&self, image: &RunImage) -> Option<Timestamp> {
+        let policy = &self.jobs.get(&image.job)?.line.policy;
+        if image.attempts > 0 {
+            return None;
+        }
+        let late = policy.deadline?.saturating_add(Duration::from_millis(1));
+        image.cause.slot()?.checked_add(late).ok()
+    }
+
+    /// Lists those waiting runs of a job as ready that nothing but time and seats holds back: all where
+    /// runs may overlap, else one when none is under way: the one that has begun, or the oldest.
+    pub(super) fn offer(&mut self, id: JobId) {
+        let Some(job) = self.jobs.get(&id) else { return };
+        let allow = job.line.policy.overlap == Overlap::Allow;
+        let begun = |run: &&RunId| self.runs.get(run).is_some_and(|image| image.attempts > 0);
+        let offered: Vec<RunId> = if allow {
+            job.waiting.iter().copied().collect()
+        } else if job.running() > 0 {
+            Vec::new()
+        } else {
+            job.waiting.iter().find(begun).or(job.waiting.first()).copied().into_iter().collect()
+        };
+        for run in offered {
+            let Some(image) = self.runs.get(&run) else { continue };
+            if let Some(at) = image.ready_at {
+                self.ready.entry(image.pool.clone()).or_default().insert((at, run));
+            }
+        }
+    }
+
+    pub(super) fn seat_free(&self, pool: Option<&Arc<str>>) -> bool {
+        if self.taken >= self.seats.running {
+            return false;
+        }
+        let Some(pool) = pool else { return true };
+        let taken = self.taken_in.get(pool).copied().unwrap_or(0);
+        // A pool that is gone from the settings holds nobody back: validation reports it.
+        self.seats.pools.get(pool).is_none_or(|most| taken < *most)
+    }
+
+    pub(super) fn take_seat(&mut self, pool: Option<Arc<str>>) {
+        self.taken += 1;
+        if let Some(pool) = pool {
+            *self.taken_in.entry(pool).or_default() += 1;
+        }
+    }
+
+    pub(super) fn leave_seat(&mut self, pool: Option<&Arc<str>>) {
+        self.taken = self.taken.saturating_sub(1);
+        if let Some(taken) = pool.and_then(|pool| self.taken_in.get_mut(pool)) {
+            *taken = taken.saturating_sub(1);
+        }
+    }
+
+    /// Notes when the job's last success becomes too old.
+    pub(super) fn watch_freshness(&mut self, id: JobId) {
+        let Some(job) = self.jobs.get(&id) else { return };
+        let Some(allowed) = job.line.policy.freshness else { return };
+        let since = job.line.last_success.unwrap_or(job.line.known_since);
+        if let Ok(at) = since.checked_add(allowed) {
+            self.freshness.insert((at, id));
+        }
+    }
+}

@@ -1,0 +1,435 @@
+//! Tests of the planner over a store that is only a counter and a list.
+//!
+//! Owns a small world in which every proposal is accepted at once, and the laws that must hold in it after
+//! each look. Refuses to know how rows are kept: `tests/simulation.rs` does the same over the real store.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use proptest::prelude::*;
+
+use super::schedule::{Schedule, TriggerSpec, When};
+use super::state::{JobLine, Seats, State};
+use super::tick::{Action, Fate};
+use crate::model::{
+    CatchUp, CatchUpMode, Failure, FailureClass, JobId, JobName, Outcome, Overlap, Policy, Retry,
+    RunId, RunState,
+};
+
+const MINUTE: Duration = Duration::from_mins(1);
+
+fn start() -> Timestamp {
+    Timestamp::from_second(1_800_000_000).expect("in range")
+}
+
+/// A world with jobs `j0`, `j1`… and everything that was decided in it.
+struct World {
+    state: State,
+    now: Timestamp,
+    next_run: i64,
+    /// Attempts under way, with their job.
+    under_way: BTreeMap<RunId, JobId>,
+    /// What became of each cause.
+    rows: BTreeMap<(i64, String), String>,
+    stopped: BTreeSet<RunId>,
+    stale: Vec<JobId>,
+}
+
+impl World {
+    fn new(running: usize, jobs: Vec<(Option<Duration>, Policy)>) -> Self {
+        let pools = [(Arc::from("small"), 1)].into_iter().collect();
+        let lines = jobs.into_iter().enumerate().map(|(index, (period, policy))| {
+            let triggers: Vec<_> =
+                period.into_iter().map(|period| TriggerSpec::new(When::Every(period))).collect();
+            let name = JobName::parse(&format!("j{index}")).expect("a legal name");
+            let line = JobLine {
+                schedule: Some(Arc::new(
+                    Schedule::compile(&triggers, name.as_str()).expect("legal periods"),
+                )),
+                name,
+                policy: Arc::new(policy),
+                cursor: start(),
+                paused: None,
+                last_success: None,
+                last_after: None,
+                known_since: start(),
+            };
+            (JobId(i64::try_from(index).expect("few")), line)
+        });
+        let state = State::build(Seats { running, pools }, lines.collect(), &[], start());
+        Self {
+            state,
+            now: start(),
+            next_run: 1,
+            under_way: BTreeMap::new(),
+            rows: BTreeMap::new(),
+            stopped: BTreeSet::new(),
+            stale: Vec::new(),
+        }
+    }
+
+    /// One job every minute.
+    fn minutely(policy: Policy) -> Self {
+        Self::new(10, vec![(Some(MINUTE), policy)])
+    }
+
+    /// Lets time pass and looks until nothing more is due.
+    fn pass(&mut self, time: Duration) -> &mut Self {
+        self.now += time;
+        for _ in 0..100 {
+            for action in self.state.tick(self.now, 64) {
+                self.accept(&action);
+            }
+            self.check();
+            if self.state.wake_at().is_none_or(|at| at > self.now) {
+                return self;
+            }
+        }
+        panic!("the planner never comes to rest: it wakes at {:?}", self.state.wake_at());
+    }
+
+    fn accept(&mut self, action: &Action) {
+        let mut recorded = None;
+        match action {
+            Action::Record { job, cause, fate } => {
+                let (word, run) = self.birth(*job, fate);
+                recorded = run;
+                let earlier = self.rows.insert((job.0, format!("{cause:?}")), word);
+                assert_eq!(earlier, None, "{job} {cause:?} was decided twice");
+            }
+            Action::Start { run, .. } => {
+                let (job, _) = self.state.live(*run).expect("a live run starts");
+                self.under_way.insert(*run, job);
+            }
+            Action::Close { run, state, .. } => {
+                let word = match state {
+                    RunState::NotRun { verdict, .. } => format!("{verdict:?}"),
+                    other => format!("{other:?}"),
+                };
+                self.rows.insert((-1, format!("closed {run}")), word);
+            }
+            Action::Stop { run } => {
+                self.stopped.insert(*run);
+            }
+            Action::Stale { job, .. } => self.stale.push(*job),
+            Action::Advance { .. } => {}
+        }
+        self.state.settle(action, recorded, self.now);
+    }
+
+    fn birth(&mut self, job: JobId, fate: &Fate) -> (String, Option<RunId>) {
+        let run = RunId(self.next_run);
+        self.next_run += 1;
+        match fate {
+            Fate::Start => {
+                self.under_way.insert(run, job);
+                ("started".into(), Some(run))
+            }
+            Fate::Wait { .. } => ("waits".into(), Some(run)),
+            Fate::NotRun { verdict, .. } => (format!("{verdict:?}"), Some(run)),
+        }
+    }
+
+    /// Ends the oldest attempt under way, and says where its run went.
+    fn end(&mut self, outcome: &Outcome) -> RunState {
+        let run = *self.under_way.keys().next().expect("something is under way");
+        self.end_run(run, outcome)
+    }
+
+    fn end_run(&mut self, run: RunId, outcome: &Outcome) -> RunState {
+        self.under_way.remove(&run);
+        let plan = self.state.ended(run, outcome, self.now).expect("it was under way");
+        for action in &plan.dependants {
+            self.accept(action);
+        }
+        self.check();
+        plan.next
+    }
+
+    fn trigger(&mut self, job: i64) {
+        self.now += Duration::from_millis(1);
+        let action = self.state.trigger(JobId(job), self.now).expect("the job exists");
+        self.accept(&action);
+        self.check();
+    }
+
+    /// What became of the rows, oldest first, one word each.
+    fn words(&self, job: i64) -> Vec<&str> {
+        let of_job = self.rows.iter().filter(|((id, _), _)| *id == job);
+        of_job.map(|(_, word)| word.as_str()).collect()
+    }
+
+    /// The laws.
+    fn check(&self) {
+        let (under_way, waiting) = self.state.counts();
+        assert_eq!(under_way, self.under_way.len());
+        assert!(under_way <= self.state.seats.running, "more under way than there are seats");
+        let mut per_job: BTreeMap<JobId, usize> = BTreeMap::new();
+        for job in self.under_way.values() {
+            *per_job.entry(*job).or_default() += 1;
+        }
+        let mut small = 0;
+        for (id, running) in per_job {
+            let policy = &self.state.job(id).expect("known").policy;
+            assert!(policy.overlap == Overlap::Allow || running <= 1, "{id} overlaps");
+            small += if policy.pool.is_some() { running } else { 0 };
+        }
+        assert!(small <= 1, "pool 'small' has one seat");
+        let listed: usize = self.state.jobs.values().map(|job| job.waiting.len()).sum();
+        assert_eq!(listed, waiting, "a waiting run is not listed under its job");
+    }
+}
+
+fn fine() -> Outcome {
+    Outcome::Succeeded { note: String::new() }
+}
+
+fn broken(class: FailureClass) -> Outcome {
+    Outcome::Failed(Failure::new(class, "x"))
+}
+
+fn overlap(overlap: Overlap) -> Policy {
+    Policy { overlap, ..Policy::default() }
+}
+
+#[test]
+fn overlap_decides_what_a_due_slot_does() {
+    let cases: &[(Overlap, &[&str])] = &[
+        (Overlap::Skip, &["started", "Skipped", "Skipped"]),
+        (Overlap::Queue, &["started", "waits", "Skipped"]),
+        (Overlap::QueueAll { max: 1 }, &["started", "waits", "Skipped"]),
+        (Overlap::QueueAll { max: 9 }, &["started", "waits", "waits"]),
+        (Overlap::Allow, &["started", "started", "started"]),
+        (Overlap::Cancel, &["started", "waits", "waits"]),
+    ];
+    for (policy, want) in cases {
+        let mut world = World::minutely(overlap(*policy));
+        world.pass(MINUTE).pass(MINUTE).pass(MINUTE);
+        assert_eq!(world.words(0), *want, "{policy:?}");
+    }
+}
+
+#[test]
+fn cancel_stops_the_old_run_and_drops_those_that_wait() {
+    let mut world = World::minutely(overlap(Overlap::Cancel));
+    world.pass(MINUTE).pass(MINUTE).pass(MINUTE);
+    assert_eq!(world.stopped, [RunId(1)].into());
+    assert_eq!(world.rows[&(-1, "closed 2".into())], "Skipped");
+    world.end(&broken(FailureClass::Cancelled));
+    world.pass(Duration::ZERO);
+    assert_eq!(world.under_way.keys().copied().collect::<Vec<_>>(), [RunId(3)]);
+}
+
+#[test]
+fn queued_runs_start_in_order_when_the_job_is_free() {
+    let mut world = World::minutely(overlap(Overlap::QueueAll { max: 9 }));
+    world.pass(MINUTE).pass(MINUTE).pass(MINUTE);
+    for next in [2, 3] {
+        world.end(&fine());
+        world.pass(Duration::ZERO);
+        assert_eq!(world.under_way.keys().copied().collect::<Vec<_>>(), [RunId(next)]);
+    }
+}
+
+#[test]
+fn a_retry_keeps_its_place_before_newer_slots() {
+    let retry = Retry { attempts: 2, ..Retry::default() };
+    let policy = Policy { retry, ..overlap(Overlap::Queue) };
+    let mut world = World::minutely(policy);
+    world.pass(MINUTE).pass(MINUTE);
+    assert!(matches!(world.end(&broken(FailureClass::Transient)), RunState::Queued { .. }));
+    // The younger run is ready and the older one is not: it must still wait.
+    world.pass(Duration::from_secs(1));
+    assert!(world.under_way.is_empty());
+    world.pass(Duration::from_secs(10));
+    assert_eq!(world.under_way.keys().copied().collect::<Vec<_>>(), [RunId(1)]);
+    assert!(matches!(world.end(&fine()), RunState::Finished { .. }));
+}
+
+#[test]
+fn a_run_in_backoff_counts_as_live() {
+    let retry = Retry { attempts: 9, ..Retry::default() };
+    let mut world = World::minutely(Policy { retry, ..overlap(Overlap::Skip) });
+    world.pass(MINUTE);
+    world.end(&broken(FailureClass::Transient));
+    world.pass(Duration::from_secs(1));
+    assert!(world.under_way.is_empty(), "it waits");
+    world.pass(Duration::from_secs(59));
+    assert_eq!(world.words(0), ["started", "Skipped"]);
+}
+
+#[test]
+fn a_run_that_gets_no_seat_in_time_expires() {
+    let policy = Policy { deadline: Some(Duration::from_secs(90)), ..Policy::default() };
+    let mut world = World::new(1, vec![(None, Policy::default()), (Some(MINUTE), policy)]);
+    world.trigger(0);
+    world.pass(MINUTE);
+    assert_eq!(world.words(1), ["waits"]);
+    // The trigger took a millisecond.
+    world.pass(Duration::from_millis(89_999));
+    assert!(!world.rows.contains_key(&(-1, "closed 2".into())), "exactly in time is in time");
+    world.pass(Duration::from_millis(1));
+    assert_eq!(world.rows[&(-1, "closed 2".into())], "Expired");
+}
+
+#[test]
+fn pools_share_their_seats_among_jobs() {
+    let policy = Policy { pool: Some("small".into()), ..Policy::default() };
+    let mut world = World::new(10, vec![(None, policy.clone()), (None, policy)]);
+    world.trigger(0);
+    world.trigger(1);
+    assert_eq!(world.under_way.len(), 1);
+    world.end(&fine());
+    world.pass(Duration::ZERO);
+    assert_eq!(world.under_way.values().copied().collect::<Vec<_>>(), [JobId(1)]);
+}
+
+#[test]
+fn a_manual_run_uses_up_no_slot() {
+    let mut world = World::minutely(Policy::default());
+    world.trigger(0);
+    world.end(&fine());
+    world.pass(MINUTE);
+    assert_eq!(world.rows.len(), 2, "the slot has its own row: {:?}", world.rows);
+    assert_eq!(world.under_way.len(), 1);
+}
+
+#[test]
+fn a_manual_run_waits_rather_than_being_skipped() {
+    let mut world = World::minutely(overlap(Overlap::Skip));
+    world.trigger(0);
+    world.trigger(0);
+    assert_eq!(world.state.counts(), (1, 1));
+}
+
+#[test]
+fn a_dependant_runs_when_each_upstream_has_succeeded() {
+    let name = |text: &str| JobName::parse(text).expect("legal");
+    let after = Policy { after: vec![name("j0"), name("j1")], ..Policy::default() };
+    let mut world =
+        World::new(9, vec![(None, Policy::default()), (None, Policy::default()), (None, after)]);
+    for (job, outcome, runs) in [
+        (0, fine(), 0),
+        (1, broken(FailureClass::Permanent), 0),
+        (0, fine(), 0),
+        (1, fine(), 1),
+        (1, fine(), 1),
+        (0, fine(), 2),
+    ] {
+        world.trigger(job);
+        let run = *world.under_way.iter().find(|(_, id)| id.0 == job).expect("runs").0;
+        world.end_run(run, &outcome);
+        assert_eq!(world.words(2).len(), runs, "after {job} {outcome:?}");
+        if let Some(run) = world.under_way.iter().find(|(_, id)| id.0 == 2).map(|(run, _)| *run) {
+            world.end_run(run, &fine());
+        }
+    }
+}
+
+#[test]
+fn a_job_without_a_fresh_success_is_reported_once() {
+    let policy = Policy { freshness: Some(Duration::from_mins(5)), ..Policy::default() };
+    let mut world = World::new(9, vec![(None, policy)]);
+    world.pass(MINUTE);
+    world.trigger(0);
+    world.end(&fine());
+    world.pass(Duration::from_mins(4));
+    assert!(world.stale.is_empty());
+    world.pass(Duration::from_mins(2)).pass(Duration::from_mins(60));
+    assert_eq!(world.stale.len(), 1);
+    world.trigger(0);
+    world.end(&fine());
+    world.pass(Duration::from_mins(6));
+    assert_eq!(world.stale.len(), 2);
+}
+
+#[test]
+fn paused_slots_are_skipped_one_by_one() {
+    let mut world = World::minutely(Policy::default());
+    world.state.set_paused(JobId(0), Some("holiday".into()));
+    world.pass(MINUTE).pass(MINUTE);
+    world.state.set_paused(JobId(0), None);
+    world.pass(MINUTE);
+    assert_eq!(world.words(0), ["Skipped", "Skipped", "started"]);
+}
+
+#[derive(Clone, Debug)]
+enum Event {
+    Pass(u64),
+    End(usize, bool),
+    Trigger(usize),
+}
+
+fn events() -> impl Strategy<Value = Vec<Event>> {
+    let event = prop_oneof![
+        3 => (0_u64..200).prop_map(Event::Pass),
+        3 => (0_usize..8, any::<bool>()).prop_map(|(which, fine)| Event::End(which, fine)),
+        1 => (0_usize..4).prop_map(Event::Trigger),
+    ];
+    prop::collection::vec(event, 1..80)
+}
+
+fn policies() -> impl Strategy<Value = Policy> {
+    let overlaps = prop::sample::select(vec![
+        Overlap::Skip,
+        Overlap::Queue,
+        Overlap::QueueAll { max: 3 },
+        Overlap::Cancel,
+        Overlap::Allow,
+    ]);
+    let modes =
+        prop::sample::select(vec![CatchUpMode::None, CatchUpMode::Latest, CatchUpMode::All]);
+    (overlaps, modes, any::<bool>(), any::<bool>(), 1_u32..4).prop_map(
+        |(overlap, mode, pool, deadline, attempts)| Policy {
+            overlap,
+            catch_up: CatchUp { mode, ..CatchUp::default() },
+            pool: pool.then(|| "small".into()),
+            deadline: deadline.then_some(Duration::from_secs(100)),
+            retry: Retry { attempts, ..Retry::default() },
+            ..Policy::default()
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+    /// Whatever happens, the laws of `World::check` hold, and the slots that were decided are exactly
+    /// those that the schedules name up to now.
+    #[test]
+    fn the_laws_hold(
+        jobs in prop::collection::vec((20_u64..90, policies()), 4),
+        seats in 1_usize..5,
+        events in events(),
+    ) {
+        let periods: Vec<u64> = jobs.iter().map(|(period, _)| *period).collect();
+        let jobs = jobs
+            .into_iter()
+            .map(|(period, policy)| (Some(Duration::from_secs(period)), policy))
+            .collect();
+        let mut world = World::new(seats, jobs);
+        for event in events {
+            match event {
+                Event::Pass(seconds) => {
+                    world.pass(Duration::from_secs(seconds));
+                }
+                Event::End(which, ok) => {
+                    let Some(run) = world.under_way.keys().nth(which).copied() else { continue };
+                    let stopped = world.stopped.contains(&run);
+                    let class =
+                        if stopped { FailureClass::Cancelled } else { FailureClass::Transient };
+                    world.end_run(run, &if ok { fine() } else { broken(class) });
+                }
+                Event::Trigger(job) => world.trigger(i64::try_from(job).expect("few")),
+            }
+        }
+        world.pass(Duration::ZERO);
+        for (job, period) in (0_i64..).zip(periods) {
+            let of_job = world.rows.keys().filter(|(id, cause)| *id == job && cause.contains("Slot"));
+            let passed = world.now.as_second() / i64::try_from(period).expect("small")
+                - start().as_second() / i64::try_from(period).expect("small");
+            prop_assert_eq!(i64::try_from(of_job.count()).expect("few"), passed);
+        }
+    }
+}
