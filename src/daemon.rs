@@ -1,1 +1,417 @@
-//! Settings, wiring, signals, orderly stop.
+//! The daemon: settings, wiring, signals, orderly stop.
+//!
+//! Owns the order in which the parts come up and go down, and the lock on the data folder. Refuses to know
+//! what any of them does.
+
+use std::fs::{File, TryLockError};
+use std::io::{IsTerminal, Read, Seek, Write};
+use std::net::SocketAddr;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::{Clock, SystemClock};
+use crate::engine::dispatch::{Channels, Dispatcher, Drain, Parts};
+use crate::engine::reload::{Load, Reloader};
+use crate::engine::{Handle, View, retention};
+use crate::kinds::Kinds;
+use crate::kinds::output::Outputs;
+use crate::kinds::process::orphans;
+use crate::model::NodeId;
+use crate::plan::state::Seats;
+use crate::spec::config::{self, Config};
+use crate::spec::{Catalog, Settings};
+use crate::store::sqlite::Sqlite;
+use crate::store::{Keep, NewNode, Store};
+use crate::web;
+use crate::yaml::render;
+
+/// Time that attempts under way have to end by themselves once the daemon is told to stop. Below the 90 s
+/// that systemd waits, with the jobs' own grace on top.
+const DRAIN: Duration = Duration::from_secs(20);
+
+/// Time between TERM and KILL for what a killed daemon left running.
+const ORPHAN_GRACE: Duration = Duration::from_secs(5);
+
+/// Requests that wait for the loop.
+const REQUESTS: usize = 1024;
+
+/// The scheduler daemon: runs the jobs in jobs.d on schedule.
+///
+/// Exit codes: 0 stopped in order, 1 could not start or (with --check) errors found, 2 wrong usage.
+#[derive(Debug, clap::Parser)]
+#[command(name = "jada-agent", version)]
+pub struct Args {
+    /// The daemon's settings; all of them are optional, and so is the file
+    #[arg(long, value_name = "FILE", default_value = "jada.yaml")]
+    config: PathBuf,
+    /// The folder with the job files [default: jobs.d, or as the settings say]
+    #[arg(long, value_name = "DIR")]
+    jobs_dir: Option<PathBuf>,
+    /// The folder for the store, output and socket [default: var, or as the settings say]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// The loopback address of the read-only page [default: 127.0.0.1:7411, or as the settings say]
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+    /// Check the settings and every job file, print what is wrong, and exit
+    #[arg(long)]
+    check: bool,
+}
+
+/// Runs the daemon to its end and says how it went.
+#[must_use]
+pub fn main(args: &Args) -> ExitCode {
+    log_to_stderr();
+    // Two threads are enough for a loop that waits and a store that has its own; each costs memory.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(16)
+        .enable_all()
+        .build();
+    let ended = match runtime {
+        Ok(runtime) => runtime.block_on(run(args)),
+        Err(error) => Err(error).context("can't start the async runtime"),
+    };
+    match ended {
+        Ok(code) => code,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("JADA_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let terminal = std::io::stderr().is_terminal();
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(terminal)
+        .with_target(false);
+    // journald stamps each line itself.
+    let set = if std::env::var_os("JOURNAL_STREAM").is_some() {
+        log.without_time().try_init()
+    } else {
+        log.try_init()
+    };
+    // A test that runs two daemons in one process has set it already.
+    let _already_set = set.is_err();
+}
+
+async fn run(args: &Args) -> Result<ExitCode> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let config = settings(args);
+    if args.check {
+        return Ok(check(&config, clock.now()));
+    }
+    if !config.is_good() {
+        complain(&config.diagnostics);
+        bail!("{} has errors: mend it and start again", args.config.display());
+    }
+    let settings = Arc::new(config.settings);
+    let data = DataDir::open(&settings.data_dir)?;
+    let store: Arc<dyn Store> = Arc::new(Sqlite::open(data.path.join("jada.db"))?);
+    let ended = serve(&settings, &data, &store, clock).await;
+    if let Err(error) = store.close().await {
+        tracing::warn!(%error, "the store was not closed in order; the next start recovers it");
+    }
+    ended.map(|()| ExitCode::SUCCESS)
+}
+
+/// The settings, with what the command line says over what the file says.
+fn settings(args: &Args) -> Config {
+    let mut config = config::read(&args.config);
+    let settings = &mut config.settings;
+    if let Some(dir) = &args.jobs_dir {
+        settings.jobs_dir.clone_from(dir);
+    }
+    if let Some(dir) = &args.data_dir {
+        settings.data_dir.clone_from(dir);
+    }
+    if let Some(address) = args.listen {
+        settings.listen = address;
+    }
+    config
+}
+
+fn check(config: &Config, now: jiff::Timestamp) -> ExitCode {
+    let checked = crate::spec::check(&[], config, now);
+    complain(&checked.diagnostics);
+    if checked.has_errors() {
+        return ExitCode::FAILURE;
+    }
+    tracing::info!(files = checked.files, jobs = checked.jobs, "no errors");
+    ExitCode::SUCCESS
+}
+
+fn complain(diagnostics: &[crate::yaml::Diagnostic]) {
+    if diagnostics.is_empty() {
+        return;
+    }
+    let report = render::human(diagnostics, false);
+    // Nobody left to read it is no reason to fail.
+    let _unread = std::io::stderr().write_all(report.as_bytes());
+}
+
+/// Brings everything up, serves until a signal says stop, and takes everything down.
+async fn serve(
+    settings: &Arc<Settings>,
+    data: &DataDir,
+    store: &Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+) -> Result<()> {
+    let outputs = Outputs::at(&data.path);
+    let node = register(settings, store.as_ref(), clock.as_ref()).await?;
+    end_orphans(&data.path, clock.as_ref()).await;
+    let catalog = Arc::new(crate::spec::load(settings, clock.now(), None));
+    greet(settings, &catalog);
+    let (requests, inbox) = mpsc::channel(REQUESTS);
+    let (view, shown) = watch::channel(Arc::new(View::default()));
+    let (reload, asked) = mpsc::channel(16);
+    let engine = Handle::new(requests.clone(), shown);
+    let server = web::Server::bind(web::Parts {
+        store: Arc::clone(store),
+        engine: engine.clone(),
+        clock: Arc::clone(&clock),
+        outputs: outputs.clone(),
+        socket: data.path.join("jada.sock"),
+        listen: Some(settings.listen),
+    })
+    .await?;
+    let dispatcher = Dispatcher::new(
+        Parts {
+            store: Arc::clone(store),
+            clock: Arc::clone(&clock),
+            perform: Arc::new(Kinds::new(&data.path)),
+            node,
+            outputs: outputs.clone(),
+            seats: seats(settings),
+        },
+        Channels { requests: inbox, view, reload },
+        Arc::clone(&catalog),
+    );
+    let reloader = Reloader {
+        dir: settings.jobs_dir.clone(),
+        load: loader(Arc::clone(settings), Arc::clone(&clock)),
+        clock: Arc::clone(&clock),
+        engine: requests,
+        asked,
+    };
+    let (drain, stopping) = watch::channel(Drain::No);
+    let shutdown = CancellationToken::new();
+    let beat_every = watchdog();
+    let helpers = tokio::spawn({
+        let (store, clock, shutdown) = (Arc::clone(store), Arc::clone(&clock), shutdown.clone());
+        let keep = keep(settings);
+        let bytes = settings.retention.bytes;
+        async move {
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                () = retention::run(store, outputs, clock, keep, bytes) => {}
+                () = reloader.run(catalog) => {}
+            }
+        }
+    });
+    let door = tokio::spawn(server.serve(shutdown.clone()));
+    let signals = tokio::spawn(heed_signals(engine, drain, Arc::clone(&clock)));
+    tell_systemd(&[sd_notify::NotifyState::Ready]);
+    let beat = move || {
+        if beat_every.is_some() {
+            tell_systemd(&[sd_notify::NotifyState::Watchdog]);
+        }
+    };
+    dispatcher.run(stopping, beat_every, beat).await;
+    shutdown.cancel();
+    signals.abort();
+    let _ended = tokio::join!(helpers, door);
+    tracing::info!("stopped in order");
+    Ok(())
+}
+
+async fn register(settings: &Settings, store: &dyn Store, clock: &dyn Clock) -> Result<NodeId> {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let node = NewNode {
+        name: settings.node.name.clone().unwrap_or(host),
+        boot: boot.trim().to_owned(),
+        pid: std::process::id(),
+        started_at: clock.now(),
+    };
+    Ok(store.register(node).await?)
+}
+
+/// Ends what attempts of an earlier incarnation left running: their runs are about to be recorded as lost, and
+/// nothing of a lost run may go on behind the back of its next attempt.
+async fn end_orphans(data_dir: &Path, clock: &dyn Clock) {
+    for orphan in orphans::end(data_dir, |_| true, ORPHAN_GRACE, clock).await {
+        tracing::warn!(
+            run = %orphan.run, group = orphan.group,
+            "ended the processes that a killed daemon had left running"
+        );
+    }
+}
+
+fn greet(settings: &Settings, catalog: &Catalog) {
+    tracing::info!(
+        jobs = catalog.jobs.len(),
+        from = %settings.jobs_dir.display(),
+        data = %settings.data_dir.display(),
+        page = %format_args!("http://{}/", settings.listen),
+        "jada-agent {} is up", env!("CARGO_PKG_VERSION")
+    );
+    for file in catalog.bad_files() {
+        tracing::error!(file = %file.path.display(), "has errors: run jadactl validate");
+    }
+    if let Some(trouble) = &catalog.trouble {
+        tracing::error!("{}", trouble.message);
+    }
+}
+
+fn seats(settings: &Settings) -> Seats {
+    let pools = settings.limits.pools.iter();
+    Seats {
+        running: settings.limits.running as usize,
+        pools: pools.map(|(name, seats)| (Arc::from(name.as_str()), *seats as usize)).collect(),
+    }
+}
+
+fn keep(settings: &Settings) -> Keep {
+    Keep {
+        age: settings.retention.age,
+        per_job: settings.retention.per_job,
+        bytes: None,
+        batch: 500,
+    }
+}
+
+fn loader(settings: Arc<Settings>, clock: Arc<dyn Clock>) -> Load {
+    Arc::new(move |before| {
+        let catalog = crate::spec::load(&settings, clock.now(), Some(before));
+        for file in catalog.bad_files() {
+            let kept = file.jobs.len();
+            tracing::error!(file = %file.path.display(), kept, "has errors; the last good version runs on");
+        }
+        tracing::info!(jobs = catalog.jobs.len(), "jobs folder read");
+        catalog
+    })
+}
+
+/// How often systemd wants to hear that the loop advances: half its patience.
+fn watchdog() -> Option<Duration> {
+    let patience = sd_notify::watchdog_enabled()?;
+    Some(patience / 2)
+}
+
+fn tell_systemd(states: &[sd_notify::NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::debug!(%error, "systemd was not told");
+    }
+}
+
+/// TERM and INT stop in order, a second one at once; HUP reads the jobs folder again.
+async fn heed_signals(engine: Handle, drain: watch::Sender<Drain>, clock: Arc<dyn Clock>) {
+    let streams = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::hangup()),
+    );
+    let (Ok(mut term), Ok(mut int), Ok(mut hup)) = streams else {
+        tracing::error!("signals can't be heard: only SIGKILL stops this daemon");
+        return std::future::pending().await;
+    };
+    loop {
+        tokio::select! {
+            _ = term.recv() => break,
+            _ = int.recv() => break,
+            _ = hup.recv() => reload(&engine).await,
+        }
+    }
+    tell_systemd(&[sd_notify::NotifyState::Stopping]);
+    let running = engine.view().running;
+    tracing::info!(running, "stopping: nothing starts any more (a second signal stops at once)");
+    drain.send_replace(Drain::Gently);
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+        () = clock.sleep(DRAIN) => {}
+    }
+    drain.send_replace(Drain::Now);
+    // The engine's own end ends this task too.
+    std::future::pending::<()>().await;
+}
+
+async fn reload(engine: &Handle) {
+    let monotonic = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let micros = i128::from(monotonic.tv_sec) * 1_000_000 + i128::from(monotonic.tv_nsec) / 1_000;
+    tell_systemd(&[
+        sd_notify::NotifyState::Reloading,
+        sd_notify::NotifyState::MonotonicUsec(micros),
+    ]);
+    if engine.reload().await.is_err() {
+        tracing::warn!("not reloaded: the daemon is stopping");
+    }
+    tell_systemd(&[sd_notify::NotifyState::Ready]);
+}
+
+/// The data folder, locked for this process.
+struct DataDir {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl DataDir {
+    /// Makes the folder where there is none, and takes its lock.
+    fn open(dir: &Path) -> Result<Self> {
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(dir)
+            .with_context(|| format!("can't make the data folder {}", dir.display()))?;
+        let path = std::path::absolute(dir).unwrap_or_else(|_| dir.to_path_buf());
+        let file = path.join("lock");
+        let mut lock = File::options()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .mode(0o600)
+            .open(&file)
+            .with_context(|| {
+                format!(
+                    "can't write to the data folder {}: mend its permissions, free space on its disk, \
+                     or name another --data-dir",
+                    dir.display()
+                )
+            })?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut pid = String::new();
+                let _unknown = lock.read_to_string(&mut pid).is_err();
+                bail!(
+                    "another daemon (pid {}) works on {}: stop it first, or name another --data-dir",
+                    pid.trim(),
+                    dir.display()
+                );
+            }
+            Err(TryLockError::Error(error)) => {
+                return Err(error).with_context(|| format!("can't lock {}", file.display()));
+            }
+        }
+        lock.set_len(0)?;
+        lock.rewind()?;
+        writeln!(lock, "{}", std::process::id())
+            .with_context(|| format!("can't write to the data folder {}", dir.display()))?;
+        Ok(Self { path, _lock: lock })
+    }
+}

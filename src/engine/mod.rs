@@ -3,6 +3,16 @@
 //! Owns the running daemon's state and the one order of events. Refuses to decide (that is `plan/`) and
 //! to keep truth (that is the store): its memory is an image of stored rows, rebuilt at start.
 
+mod apply;
+mod attempt;
+pub mod dispatch;
+mod draft;
+mod incidents;
+mod recover;
+pub mod reload;
+mod requests;
+pub mod retention;
+
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -44,6 +54,8 @@ pub enum Request {
     Resume(JobName, oneshot::Sender<Result<(), Refusal>>),
     /// Reads `jobs.d` again and puts the catalog into force; answers when it is.
     Reload(oneshot::Sender<()>),
+    /// Puts a catalog into force, and answers those who asked for it when it is.
+    Install(Arc<Catalog>, Vec<oneshot::Sender<()>>),
 }
 
 /// A cheap, cloneable handle on the engine.
@@ -68,6 +80,8 @@ pub struct View {
     pub queued: usize,
     /// When the daemon started.
     pub started_at: Timestamp,
+    /// Whether the store failed and has not come back yet: nothing starts meanwhile.
+    pub store_down: bool,
     /// Counts up with each commit that changed a run: a reader that waits for a change watches it.
     pub changes: u64,
 }

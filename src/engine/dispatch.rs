@@ -1,0 +1,417 @@
+//! The loop: look at stored state, plan, commit, start.
+//!
+//! Owns the one order of events of this node. Each [`Dispatcher::step`] makes at most one commit and only
+//! then lets its consequences happen. Where the store disagrees with the image, or a commit fails, the image
+//! is built again from the store, which is also how a start begins: there is no other recovery path.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+
+use super::attempt::Pull;
+use super::draft::{self, Draft, Then};
+use super::incidents::{self, Open};
+use super::{Refusal, Request, View};
+use crate::clock::Clock;
+use crate::kinds::output::Outputs;
+use crate::kinds::{Perform, StopReason};
+use crate::model::{
+    AttemptNo, Failure, FailureClass, Holder, IncidentChange, JobId, NodeId, Outcome, Revision,
+    RunId, RunState,
+};
+use crate::plan::incident::{Judgement, judge};
+use crate::plan::state::{Seats, State};
+use crate::plan::tick::Action;
+use crate::spec::{Catalog, Job};
+use crate::store::{Change, Store};
+
+/// Most proposals in one commit: small enough that the first starts do not wait for the last slot.
+const BATCH: usize = 8192;
+
+/// How long a claim on a run is good without being renewed.
+pub(super) const LEASE: Duration = Duration::from_secs(60);
+
+/// The wait after the store failed.
+pub(super) const STORE_RETRY: Duration = Duration::from_secs(1);
+
+/// Requests that are taken into one commit.
+const REQUESTS: usize = 256;
+
+/// What a dispatcher works with.
+#[derive(Clone)]
+pub struct Parts {
+    /// Durable truth.
+    pub store: Arc<dyn Store>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Who performs attempts.
+    pub perform: Arc<dyn Perform>,
+    /// This incarnation.
+    pub node: NodeId,
+    /// Where output goes.
+    pub outputs: Outputs,
+    /// How many attempts may be under way.
+    pub seats: Seats,
+}
+
+/// The channels that a dispatcher serves.
+pub struct Channels {
+    /// Requests from [`super::Handle`].
+    pub requests: mpsc::Receiver<Request>,
+    /// Where it shows itself.
+    pub view: watch::Sender<Arc<View>>,
+    /// Whom it asks to read `jobs.d` again.
+    pub reload: mpsc::Sender<oneshot::Sender<()>>,
+}
+
+/// See the module's words.
+pub struct Dispatcher {
+    pub(super) parts: Parts,
+    pub(super) channels: Channels,
+    pub(super) catalog: Arc<Catalog>,
+    pub(super) jobs: HashMap<JobId, Arc<Job>>,
+    pub(super) state: State,
+    pub(super) open: Open,
+    pub(super) attempts: JoinSet<Outcome>,
+    pub(super) tasks: HashMap<tokio::task::Id, RunId>,
+    pub(super) live: HashMap<RunId, Live>,
+    /// Results that are not durable yet.
+    pub(super) ended: Vec<Ended>,
+    pub(super) inbox: Vec<Request>,
+    /// The image must be built again before anything is planned.
+    pub(super) stale: bool,
+    pub(super) store_down_until: Option<Timestamp>,
+    pub(super) lease_until: Timestamp,
+    pub(super) last_now: Timestamp,
+    pub(super) draining: bool,
+    pub(super) changes: u64,
+    pub(super) started_at: Timestamp,
+    /// The time that the last request was recorded under.
+    pub(super) last_request: Timestamp,
+    /// Who waits for the catalog to be in force.
+    pub(super) installed_for: Vec<oneshot::Sender<()>>,
+}
+
+/// An attempt under way here.
+pub(super) struct Live {
+    pub(super) fence: AttemptNo,
+    pub(super) pull: Pull,
+    /// Who waits for its end.
+    pub(super) cancelled_by: Vec<oneshot::Sender<Result<(), Refusal>>>,
+}
+
+/// An attempt that has ended.
+#[derive(Clone, Debug)]
+pub(super) struct Ended {
+    pub(super) run: RunId,
+    pub(super) node: NodeId,
+    pub(super) fence: AttemptNo,
+    pub(super) outcome: Outcome,
+}
+
+impl Dispatcher {
+    /// A dispatcher that has looked at nothing yet: its first step reads the store, and ends as lost what
+    /// an earlier incarnation left under way. The caller has seen to it that those processes are gone.
+    #[must_use]
+    pub fn new(parts: Parts, channels: Channels, catalog: Arc<Catalog>) -> Self {
+        let now = parts.clock.now();
+        let state = State::build(parts.seats.clone(), Vec::new(), &[], now);
+        Self {
+            parts,
+            channels,
+            catalog,
+            jobs: HashMap::new(),
+            state,
+            open: Open::default(),
+            attempts: JoinSet::new(),
+            tasks: HashMap::new(),
+            live: HashMap::new(),
+            ended: Vec::new(),
+            inbox: Vec::new(),
+            stale: true,
+            store_down_until: None,
+            lease_until: now,
+            last_now: now,
+            draining: false,
+            changes: 0,
+            started_at: now,
+            last_request: now,
+            installed_for: Vec::new(),
+        }
+    }
+
+    /// Serves until `stopping` says to drain and everything under way has ended. `beat` is called after
+    /// each step that advanced; with `beat_every`, at least that often.
+    pub async fn run(
+        mut self,
+        mut stopping: watch::Receiver<Drain>,
+        beat_every: Option<Duration>,
+        beat: impl Fn() + Send,
+    ) {
+        loop {
+            let mut wake = self.step().await;
+            if self.store_down_until.is_none() {
+                beat();
+            }
+            if self.draining && self.live.is_empty() && self.ended.is_empty() {
+                return;
+            }
+            if let Some(every) = beat_every {
+                let next = self.last_now + every;
+                wake = Some(wake.map_or(next, |wake| wake.min(next)));
+            }
+            let clock = Arc::clone(&self.parts.clock);
+            tokio::select! {
+                request = self.channels.requests.recv() => self.inbox.extend(request),
+                Some(joined) = self.attempts.join_next_with_id() => self.note_end(joined),
+                Ok(()) = stopping.changed() => {
+                    let drain = *stopping.borrow();
+                    self.drain(drain);
+                }
+                () = sleep_until(clock.as_ref(), wake) => {}
+            }
+        }
+    }
+
+    /// Looks once: takes what has ended and what was asked, plans, commits, and lets the consequences
+    /// happen. Returns when to look again if nothing happens; a time that has passed means at once.
+    pub async fn step(&mut self) -> Option<Timestamp> {
+        let now = self.parts.clock.now();
+        self.collect();
+        if self.store_down_until.is_some_and(|until| now < until && now >= self.last_now) {
+            return self.store_down_until;
+        }
+        // A clock that went back leaves cursors and waits in the future.
+        self.stale |= now < self.last_now;
+        self.last_now = now;
+        if self.stale && !self.rebuild(now).await {
+            return self.store_down_until;
+        }
+        let mut draft = Draft::default();
+        self.plan_ends(&mut draft, now).await;
+        self.plan_requests(&mut draft, now).await;
+        if !self.draining {
+            for action in self.state.tick(now, BATCH) {
+                self.plan_action(&mut draft, action, now);
+            }
+        }
+        self.commit(draft, now).await;
+        self.renew(now).await;
+        self.publish();
+        self.next_look(now)
+    }
+
+    /// Whether everything that has happened so far is durable and planned for.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        !self.stale && self.ended.is_empty() && self.inbox.is_empty()
+    }
+
+    /// Tells what is under way to end, by the phase of the stop.
+    pub fn drain(&mut self, drain: Drain) {
+        match drain {
+            Drain::No => {}
+            Drain::Gently => self.draining = true,
+            Drain::Now => {
+                self.draining = true;
+                for live in self.live.values() {
+                    pull(&live.pull, StopReason::Shutdown);
+                }
+            }
+        }
+    }
+
+    fn next_look(&self, now: Timestamp) -> Option<Timestamp> {
+        if self.stale || self.store_down_until.is_some() {
+            return self.store_down_until.or(Some(now));
+        }
+        let planned = if self.draining { None } else { self.state.wake_at() };
+        let renewal = (!self.live.is_empty()).then(|| self.lease_until - LEASE * 2 / 3);
+        planned.into_iter().chain(renewal).min()
+    }
+
+    /// Takes what has ended and what was asked, without waiting.
+    fn collect(&mut self) {
+        while let Some(joined) = self.attempts.try_join_next_with_id() {
+            self.note_end(joined);
+        }
+        while self.inbox.len() < REQUESTS
+            && let Ok(request) = self.channels.requests.try_recv()
+        {
+            self.inbox.push(request);
+        }
+    }
+
+    fn note_end(&mut self, joined: Result<(tokio::task::Id, Outcome), tokio::task::JoinError>) {
+        let (task, outcome) = match joined {
+            Ok(pair) => pair,
+            Err(error) => (error.id(), panicked(error)),
+        };
+        let Some(run) = self.tasks.remove(&task) else { return };
+        let Some(live) = self.live.get(&run) else { return };
+        self.ended.push(Ended { run, node: self.parts.node, fence: live.fence, outcome });
+    }
+
+    async fn plan_ends(&mut self, draft: &mut Draft, now: Timestamp) {
+        for ended in self.ended.clone() {
+            let Some((job, _)) = self.state.live(ended.run) else { continue };
+            let Some(plan) = self.state.ended(ended.run, &ended.outcome, now) else { continue };
+            let finished = matches!(plan.next, RunState::Finished { .. });
+            let change = Change::End {
+                run: ended.run,
+                node: ended.node,
+                fence: ended.fence,
+                outcome: ended.outcome.clone(),
+                next: plan.next,
+            };
+            draft.push(change, Then::Kept(ended.run));
+            for action in plan.dependants {
+                self.plan_action(draft, action, now);
+            }
+            if finished {
+                self.judge_end(draft, job, &ended, now).await;
+            }
+        }
+        for run in self.state.abandoned() {
+            let reason = "the job is gone from jobs.d";
+            let verdict = Some(crate::model::NotRun::Skipped);
+            let Some(state) = self.state.close(run, verdict, reason, now) else { continue };
+            draft.push(Change::Close { run, state }, Then::Agree);
+        }
+        for change in self.open.settle_catalog(&self.catalog) {
+            self.plan_incident(draft, change);
+        }
+    }
+
+    /// Opens or closes the job's incident by how its run ended.
+    async fn judge_end(&mut self, draft: &mut Draft, job: JobId, ended: &Ended, now: Timestamp) {
+        let Some(definition) = self.jobs.get(&job).cloned() else { return };
+        let rule = &definition.policy.alert;
+        let mut ends = vec![(now, ended.outcome.clone())];
+        if !ended.outcome.is_success() && rule.failures > 1 {
+            // Those that count neither way may stand between the ones that do.
+            let limit = rule.failures.saturating_mul(4).clamp(16, 1000);
+            match self.parts.store.recent_ends(job, limit).await {
+                Ok(earlier) => ends.extend(earlier),
+                Err(error) => tracing::error!(%error, job = %definition.name, "history not read"),
+            }
+        }
+        let name = &definition.name;
+        let changes = match judge(rule, &ends, now) {
+            Judgement::Quiet => Vec::new(),
+            Judgement::Open { failures } => {
+                vec![incidents::failure(name, ended.run, &ended.outcome, failures, &rule.notify)]
+            }
+            Judgement::Resolve => self.open.closed_by_success(name, ended.run, &rule.notify),
+        };
+        for change in changes {
+            self.plan_incident(draft, change);
+        }
+    }
+
+    fn plan_incident(&mut self, draft: &mut Draft, change: IncidentChange) {
+        self.open.note(&change);
+        draft.push(Change::Incident(change), Then::Ignore);
+    }
+
+    pub(super) fn plan_action(&mut self, draft: &mut Draft, action: Action, now: Timestamp) {
+        if draft::expires(&action) {
+            self.plan_expiry(draft, &action);
+        }
+        let change = match &action {
+            Action::Record { job, .. } => {
+                let revision = self.jobs.get(job).map_or(Revision(0), |job| job.revision);
+                draft::record(&action, revision, self.claim(now), now)
+            }
+            Action::Advance { job, from, to } => {
+                Some(Change::Cursor { job: *job, from: *from, to: *to })
+            }
+            Action::Start { run, attempt } => {
+                Some(Change::Start { run: *run, attempt: *attempt, holder: self.claim(now) })
+            }
+            Action::Close { run, state, .. } => {
+                Some(Change::Close { run: *run, state: state.clone() })
+            }
+            Action::Stop { run } => {
+                draft.stops.push(*run);
+                None
+            }
+            Action::Stale { job, since, allowed } => {
+                if let Some(job) = self.jobs.get(job).cloned() {
+                    let notify = &job.policy.alert.notify;
+                    let change = incidents::stale(&job.name, (*since, *allowed), now, notify);
+                    self.plan_incident(draft, change);
+                }
+                None
+            }
+        };
+        if let Some(change) = change {
+            draft.push(change, Then::Settle(action));
+        }
+    }
+
+    fn plan_expiry(&mut self, draft: &mut Draft, action: &Action) {
+        let (job, cause) = match action {
+            Action::Record { job, cause, .. } => (Some(*job), Some(*cause)),
+            Action::Close { job, .. } => (Some(*job), None),
+            Action::Advance { .. }
+            | Action::Start { .. }
+            | Action::Stop { .. }
+            | Action::Stale { .. } => (None, None),
+        };
+        let Some(job) = job.and_then(|job| self.jobs.get(&job)).cloned() else { return };
+        let change = draft::expiry(&job.name, cause, job.policy.alert.notify.clone());
+        self.plan_incident(draft, change);
+    }
+
+    pub(super) fn claim(&mut self, now: Timestamp) -> Holder {
+        let until = now + LEASE;
+        // Renewal counts from the oldest claim that is still running.
+        if self.live.is_empty() {
+            self.lease_until = until;
+        }
+        Holder { node: self.parts.node, until }
+    }
+}
+
+/// How the daemon stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drain {
+    /// It does not.
+    No,
+    /// Nothing starts any more; what is under way may end.
+    Gently,
+    /// What is under way is told to stop.
+    Now,
+}
+
+/// Tells an attempt to stop; the first reason stays.
+pub(super) fn pull(pull: &Pull, reason: StopReason) {
+    pull.send_if_modified(|pulled| pulled.is_none() && pulled.replace(reason).is_none());
+}
+
+async fn sleep_until(clock: &dyn Clock, wake: Option<Timestamp>) {
+    match wake {
+        Some(at) => clock.sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The outcome of an attempt whose kind panicked.
+fn panicked(error: tokio::task::JoinError) -> Outcome {
+    let words = match error.try_into_panic() {
+        Ok(panic) => panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or(panic.downcast_ref::<&str>().copied())
+            .unwrap_or("no words")
+            .to_owned(),
+        Err(_) => "its task was aborted".to_owned(),
+    };
+    let message = format!("a bug in this kind of job: it panicked: {words}");
+    Outcome::Failed(Failure::new(FailureClass::Permanent, message))
+}

@@ -1,0 +1,119 @@
+//! A commit in the making: changes, and what follows each of them once it is durable.
+//!
+//! Owns the translation of the planner's wishes into the store's changes. Refuses to carry out either.
+
+use jiff::Timestamp;
+use tokio::sync::oneshot;
+
+use super::Refusal;
+use crate::model::{Cause, Holder, IncidentChange, NotRun, Revision, RunId, RunState};
+use crate::plan::tick::{Action, Fate};
+use crate::store::{Applied, Change};
+
+/// What follows a change once it is durable.
+#[derive(Debug)]
+pub(super) enum Then {
+    /// Nothing; where it was refused, the image is out of date.
+    Agree,
+    /// Nothing, even if it was refused.
+    Ignore,
+    /// The planner is told, and an attempt begins where the proposal was a start.
+    Settle(Action),
+    /// The attempt's result has been kept.
+    Kept(RunId),
+    /// A trigger is answered with its run.
+    Triggered(Action, oneshot::Sender<Result<RunId, Refusal>>),
+    /// Somebody is told that it is done.
+    Answer(oneshot::Sender<Result<(), Refusal>>),
+}
+
+/// Changes in order, each with what follows.
+#[derive(Debug, Default)]
+pub(super) struct Draft {
+    pub(super) changes: Vec<Change>,
+    pub(super) then: Vec<Then>,
+    /// Attempts that are told to stop once the batch is durable.
+    pub(super) stops: Vec<RunId>,
+}
+
+impl Draft {
+    pub(super) fn push(&mut self, change: Change, then: Then) {
+        self.changes.push(change);
+        self.then.push(then);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.stops.is_empty()
+    }
+
+    /// The changes to commit, and for later what follows them.
+    pub(super) fn split(self) -> (Vec<Change>, Vec<Then>, Vec<RunId>) {
+        (self.changes, self.then, self.stops)
+    }
+}
+
+/// The change that a planner's record stands for.
+pub(super) fn record(
+    action: &Action,
+    revision: Revision,
+    holder: Holder,
+    now: Timestamp,
+) -> Option<Change> {
+    let Action::Record { job, cause, fate } = action else { return None };
+    let state = match fate {
+        Fate::Start => RunState::Running { holder, since: now },
+        Fate::Wait { why } => RunState::Queued { ready_at: now, why: why.clone() },
+        Fate::NotRun { verdict, reason, count } => {
+            RunState::NotRun { at: now, verdict: *verdict, reason: reason.clone(), count: *count }
+        }
+    };
+    Some(Change::Record { job: *job, revision, cause: *cause, state })
+}
+
+/// The incident of a slot that could not start in time.
+pub(super) fn expiry(
+    name: &crate::model::JobName,
+    cause: Option<Cause>,
+    notify: Vec<std::sync::Arc<str>>,
+) -> IncidentChange {
+    let slot = cause.and_then(Cause::slot);
+    let slot = slot.map_or_else(String::new, |at| format!(" of {at}"));
+    IncidentChange::Open {
+        key: expiry_key(name),
+        job: Some(name.clone()),
+        severity: crate::model::Severity::Error,
+        title: format!("job {name}: the slot{slot} expired before it could start"),
+        detail: "its start deadline passed; nothing ran for it".to_owned(),
+        mend: format!("jadactl slots --job {name} --state expired"),
+        notify,
+    }
+}
+
+/// The key of the incident of slots that expired.
+pub(super) fn expiry_key(name: &crate::model::JobName) -> String {
+    format!("job/{name}/expired")
+}
+
+/// Whether an action ends a slot as expired.
+pub(super) fn expires(action: &Action) -> bool {
+    match action {
+        Action::Record { fate: Fate::NotRun { verdict, .. }, .. }
+        | Action::Close { state: RunState::NotRun { verdict, .. }, .. } => {
+            *verdict == NotRun::Expired
+        }
+        Action::Record { .. }
+        | Action::Advance { .. }
+        | Action::Start { .. }
+        | Action::Close { .. }
+        | Action::Stop { .. }
+        | Action::Stale { .. } => false,
+    }
+}
+
+/// The run that the store recorded.
+pub(super) fn recorded(applied: Applied) -> Option<RunId> {
+    match applied {
+        Applied::Recorded(run) => Some(run),
+        Applied::Done | Applied::Refused => None,
+    }
+}

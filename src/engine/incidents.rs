@@ -1,0 +1,192 @@
+//! Incidents of jobs and of job files: what opens and what closes them.
+//!
+//! Owns their keys and words, and the set of those that are open. Refuses to decide when a job's failures
+//! are an incident: that is `plan::incident`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::model::{Incident, IncidentChange, JobName, Outcome, RunId, Severity};
+use crate::plan::catch_up::words;
+use crate::plan::tick::stale_words;
+use crate::spec::{Catalog, JobFile};
+use crate::yaml::Diagnostic;
+
+const FILE: &str = "file/";
+
+/// The incidents that are open, with what they say.
+#[derive(Debug, Default)]
+pub(super) struct Open(BTreeMap<String, String>);
+
+impl Open {
+    pub(super) fn from_stored(incidents: &[Incident]) -> Self {
+        let pairs = incidents.iter().map(|one| (one.key.clone(), one.detail.clone()));
+        Self(pairs.collect())
+    }
+
+    /// Notes a change that is about to be committed.
+    pub(super) fn note(&mut self, change: &IncidentChange) {
+        match change {
+            IncidentChange::Open { key, detail, .. } => {
+                self.0.insert(key.clone(), detail.clone());
+            }
+            IncidentChange::Resolve { key, .. } => {
+                self.0.remove(key);
+            }
+        }
+    }
+
+    /// What a success of the job closes.
+    pub(super) fn closed_by_success(
+        &self,
+        job: &JobName,
+        run: RunId,
+        notify: &[Arc<str>],
+    ) -> Vec<IncidentChange> {
+        let keys = [failure_key(job), super::draft::expiry_key(job), stale_key(job)];
+        let open = keys.into_iter().filter(|key| self.0.contains_key(key));
+        open.map(|key| IncidentChange::Resolve {
+            key,
+            note: format!("run {run} succeeded"),
+            notify: notify.to_vec(),
+        })
+        .collect()
+    }
+
+    /// What the catalog opens and closes: one incident for each file that is not in force as it stands,
+    /// and the end of those of jobs that are gone.
+    pub(super) fn settle_catalog(&self, catalog: &Catalog) -> Vec<IncidentChange> {
+        let mut changes = Vec::new();
+        let mut bad = BTreeSet::new();
+        for (file, problems) in problems(catalog) {
+            let key = format!("{FILE}{file}");
+            if self.0.get(&key) != Some(&problems.detail) {
+                changes.push(IncidentChange::Open {
+                    key: key.clone(),
+                    job: None,
+                    severity: Severity::Error,
+                    title: problems.title,
+                    detail: problems.detail,
+                    mend: format!("jadactl validate {file}"),
+                    notify: Vec::new(),
+                });
+            }
+            bad.insert(key);
+        }
+        let over = |key: &&String| {
+            let mended = key.starts_with(FILE) && !bad.contains(*key);
+            mended || job_of(key).is_some_and(|job| !catalog.jobs.contains_key(&job))
+        };
+        let resolved = self.0.keys().filter(over).map(|key| IncidentChange::Resolve {
+            key: key.clone(),
+            note: if key.starts_with(FILE) {
+                "the file is valid, or gone".to_owned()
+            } else {
+                "the job is gone from jobs.d".to_owned()
+            },
+            notify: Vec::new(),
+        });
+        changes.extend(resolved);
+        changes
+    }
+}
+
+/// The incident of a job whose runs fail.
+pub(super) fn failure(
+    job: &JobName,
+    run: RunId,
+    outcome: &Outcome,
+    failures: u32,
+    notify: &[Arc<str>],
+) -> IncidentChange {
+    let class = outcome.class().map_or("failed", crate::model::FailureClass::word);
+    let times = if failures == 1 { String::new() } else { format!(", {failures} failed runs") };
+    IncidentChange::Open {
+        key: failure_key(job),
+        job: Some(job.clone()),
+        severity: Severity::Error,
+        title: format!("job {job}: {}", outcome.message()),
+        detail: format!("class {class}{times}; last: run {run}"),
+        mend: format!("jadactl logs {run}"),
+        notify: notify.to_vec(),
+    }
+}
+
+/// The incident of a job without a fresh success.
+pub(super) fn stale(
+    job: &JobName,
+    (since, allowed): (Timestamp, Duration),
+    now: Timestamp,
+    notify: &[Arc<str>],
+) -> IncidentChange {
+    IncidentChange::Open {
+        key: stale_key(job),
+        job: Some(job.clone()),
+        severity: Severity::Error,
+        title: format!("job {job}: {}", stale_words(since, allowed, now)),
+        detail: format!("counted from {since}; freshness: {}", words(allowed)),
+        mend: format!("jadactl explain {job}"),
+        notify: notify.to_vec(),
+    }
+}
+
+fn failure_key(job: &JobName) -> String {
+    format!("job/{job}")
+}
+
+fn stale_key(job: &JobName) -> String {
+    format!("job/{job}/stale")
+}
+
+/// The job that an incident's key names.
+fn job_of(key: &str) -> Option<JobName> {
+    let name = key.strip_prefix("job/")?;
+    JobName::parse(name.split('/').next().unwrap_or(name)).ok()
+}
+
+/// What an incident says of a job file.
+struct Problem {
+    title: String,
+    detail: String,
+}
+
+/// The job files that are not in force as they stand, and the folder itself where it can't be read.
+fn problems(catalog: &Catalog) -> Vec<(String, Problem)> {
+    let of_file = |file: &Arc<JobFile>| {
+        let path = file.path.display().to_string();
+        let first = file.first_error()?;
+        let errors = file.diagnostics.iter().filter(|one| one.is_error()).count();
+        let kept = match file.jobs.len() {
+            0 => "nothing of it runs".to_owned(),
+            1 => "the last good version of its job runs on".to_owned(),
+            jobs => format!("the last good version of its {jobs} jobs runs on"),
+        };
+        let more = if errors > 1 { format!(" (1 of {errors} errors)") } else { String::new() };
+        let detail = format!("{}{more}; {kept}", place(first));
+        Some((
+            path,
+            Problem { title: format!("{}: {}", file.path.display(), first.message), detail },
+        ))
+    };
+    let of_folder = catalog.trouble.iter().map(|trouble| {
+        let path = trouble.source.path().to_owned();
+        let detail = "the jobs that were read before run on".to_owned();
+        (path, Problem { title: trouble.message.clone(), detail })
+    });
+    catalog.bad_files().filter_map(of_file).chain(of_folder).collect()
+}
+
+fn place(diagnostic: &Diagnostic) -> String {
+    match diagnostic.region() {
+        Some(region) => {
+            format!(
+                "{} at line {}, column {}",
+                diagnostic.code, region.start.line, region.start.column
+            )
+        }
+        None => diagnostic.code.to_string(),
+    }
+}

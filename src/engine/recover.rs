@@ -1,0 +1,105 @@
+//! Builds the image again from the store: at a start, after a failed commit, after a step of the clock, with
+//! a new catalog.
+//!
+//! Owns the squaring of stored claims with what is really under way. Refuses to be a special case: whatever
+//! happened, this is the one path back.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::dispatch::{Dispatcher, Ended};
+use super::incidents::Open;
+use crate::model::{AttemptNo, Failure, FailureClass, NodeId, Outcome, Run, RunId, RunState};
+use crate::plan::state::{JobLine, State};
+use crate::spec::Job;
+use crate::store::JobEntry;
+
+impl Dispatcher {
+    /// Builds the image from the store and the catalog. Returns whether it could.
+    pub(super) async fn rebuild(&mut self, now: Timestamp) -> bool {
+        match self.read_store(now).await {
+            Ok(runs) => {
+                self.stale = false;
+                self.store_down_until = None;
+                self.adopt(&runs);
+                true
+            }
+            Err(error) => {
+                self.store_failed(&error, now);
+                false
+            }
+        }
+    }
+
+    async fn read_store(&mut self, now: Timestamp) -> crate::store::Result<Vec<Run>> {
+        let entry = |job: &Arc<Job>| JobEntry {
+            name: job.name.clone(),
+            revision: job.revision,
+            schedule: job.schedule_revision,
+        };
+        let entries = self.catalog.jobs.values().map(entry).collect();
+        let states = self.parts.store.sync_jobs(entries, now).await?;
+        let runs = self.parts.store.live_runs().await?;
+        self.open = Open::from_stored(&self.parts.store.incidents(false, u32::MAX).await?);
+        self.jobs.clear();
+        let mut lines = Vec::with_capacity(states.len());
+        for stored in states {
+            let Some(job) = self.catalog.jobs.get(&stored.name) else { continue };
+            let line = JobLine {
+                name: stored.name,
+                schedule: job.enabled.then(|| Arc::clone(&job.schedule)),
+                policy: Arc::clone(&job.policy),
+                cursor: stored.cursor,
+                paused: stored.paused.map(|pause| pause.reason),
+                last_success: stored.last_success,
+                last_after: stored.last_after,
+                known_since: stored.known_since,
+            };
+            self.jobs.insert(stored.id, Arc::clone(job));
+            lines.push((stored.id, line));
+        }
+        self.state = State::build(self.parts.seats.clone(), lines, &runs, now);
+        Ok(runs)
+    }
+
+    /// Squares stored claims with what is really under way: a claim of an earlier incarnation is lost; one
+    /// of this incarnation that never began (the answer to its commit was lost) begins now.
+    fn adopt(&mut self, runs: &[Run]) {
+        self.drop_kept(runs);
+        for run in runs {
+            let RunState::Running { holder, since } = run.state else { continue };
+            let known = self.live.contains_key(&run.id);
+            if known || self.ended.iter().any(|ended| ended.run == run.id) {
+                continue;
+            }
+            if holder.node == self.parts.node && self.jobs.contains_key(&run.job) {
+                self.begin(run.id, run.job, run.attempts, (run.cause, since));
+                continue;
+            }
+            let message = "the daemon that performed it died; how far it came is unknown";
+            self.ended.push(Ended {
+                run: run.id,
+                node: holder.node,
+                fence: run.attempts,
+                outcome: Outcome::Failed(Failure::new(FailureClass::Lost, message)),
+            });
+        }
+    }
+
+    /// Lets go of results that were kept although the answer to their commit was lost.
+    fn drop_kept(&mut self, runs: &[Run]) {
+        let claims = runs.iter().filter_map(|run| match run.state {
+            RunState::Running { holder, .. } => Some((run.id, (holder.node, run.attempts))),
+            RunState::Queued { .. } | RunState::Finished { .. } | RunState::NotRun { .. } => None,
+        });
+        let claims: HashMap<RunId, (NodeId, AttemptNo)> = claims.collect();
+        let open = |ended: &Ended| claims.get(&ended.run) == Some(&(ended.node, ended.fence));
+        let (open, kept): (Vec<_>, Vec<_>) = self.ended.drain(..).partition(open);
+        self.ended = open;
+        for ended in kept {
+            self.release(ended.run);
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Keeps the catalog in step with `jobs.d`.
+//!
+//! Owns the watch on the folder and the settling of bursts. An event says only "look again": what is in
+//! force is decided by reading the folder whole. Refuses to know what a job file says (`spec/`).
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use notify::event::{AccessKind, AccessMode, EventKind};
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use tokio::sync::{mpsc, oneshot};
+
+use super::Request;
+use crate::clock::Clock;
+use crate::spec::Catalog;
+
+/// Editors save in several steps, and a copy of many files takes a moment: wait for the end of it.
+const SETTLE: Duration = Duration::from_millis(150);
+
+/// A burst that does not end is cut into looks of this many settles.
+const SETTLES_MAX: u32 = 4;
+
+/// Reads the folder, given the catalog in force.
+pub type Load = Arc<dyn Fn(&Catalog) -> Catalog + Send + Sync>;
+
+/// See the module's words.
+pub struct Reloader {
+    /// The folder.
+    pub dir: PathBuf,
+    /// Reads it.
+    pub load: Load,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// The engine's loop.
+    pub engine: mpsc::Sender<Request>,
+    /// Who asks for a look, and waits for its end.
+    pub asked: mpsc::Receiver<oneshot::Sender<()>>,
+}
+
+impl Reloader {
+    /// Looks again whenever the folder changes or somebody asks, until the engine is gone.
+    pub async fn run(mut self, mut catalog: Arc<Catalog>) {
+        // One waiting event is enough, since it carries nothing.
+        let (tell, mut events) = mpsc::channel(1);
+        let mut watch = Watch::on(&self.dir, tell.clone());
+        loop {
+            let mut answers = Vec::new();
+            tokio::select! {
+                Some(()) = events.recv() => {}
+                asked = self.asked.recv() => match asked {
+                    Some(answer) => answers.push(answer),
+                    None => return,
+                },
+            }
+            if answers.is_empty() {
+                self.settle(&mut events).await;
+            }
+            while let Ok(answer) = self.asked.try_recv() {
+                answers.push(answer);
+            }
+            // The folder may have gone and come back, and then the watch on it is dead.
+            watch.renew(&self.dir, tell.clone());
+            let (load, before) = (Arc::clone(&self.load), Arc::clone(&catalog));
+            match tokio::task::spawn_blocking(move || load(&before)).await {
+                Ok(loaded) => catalog = Arc::new(loaded),
+                Err(error) => tracing::error!(%error, "reading the jobs folder failed: a bug"),
+            }
+            let install = Request::Install(Arc::clone(&catalog), answers);
+            if self.engine.send(install).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn settle(&self, events: &mut mpsc::Receiver<()>) {
+        for _ in 0..SETTLES_MAX {
+            self.clock.sleep(SETTLE).await;
+            let mut more = false;
+            while events.try_recv().is_ok() {
+                more = true;
+            }
+            if !more {
+                return;
+            }
+        }
+    }
+}
+
+/// A watch on the folder and on its parent, where the folder's own coming and going shows.
+struct Watch {
+    /// Held for its life only: it stops when it is dropped.
+    _watcher: Option<RecommendedWatcher>,
+}
+
+impl Watch {
+    fn on(dir: &Path, tell: mpsc::Sender<()>) -> Self {
+        let target = dir.to_path_buf();
+        let heard = move |event: notify::Result<notify::Event>| {
+            let relevant = event.as_ref().map_or(true, |event| concerns(event, &target));
+            if relevant {
+                let _one_waits_already = tell.try_send(());
+            }
+        };
+        let watcher = notify::recommended_watcher(heard).and_then(|mut watcher| {
+            if let Some(parent) = dir.parent() {
+                let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+                watcher.watch(parent, RecursiveMode::NonRecursive)?;
+            }
+            if dir.is_dir() {
+                watcher.watch(dir, RecursiveMode::NonRecursive)?;
+            }
+            Ok(watcher)
+        });
+        match watcher {
+            Ok(watcher) => Self { _watcher: Some(watcher) },
+            Err(error) => {
+                tracing::warn!(
+                    %error, dir = %dir.display(),
+                    "can't watch the jobs folder: send SIGHUP after a change"
+                );
+                Self { _watcher: None }
+            }
+        }
+    }
+
+    fn renew(&mut self, dir: &Path, tell: mpsc::Sender<()>) {
+        *self = Self::on(dir, tell);
+    }
+}
+
+/// Whether an event is about the folder or something in it. Reading it is no change; without this, each
+/// look would cause the next one.
+fn concerns(event: &notify::Event, dir: &Path) -> bool {
+    let changes = match event.kind {
+        EventKind::Access(kind) => kind == AccessKind::Close(AccessMode::Write),
+        EventKind::Any
+        | EventKind::Create(_)
+        | EventKind::Modify(_)
+        | EventKind::Remove(_)
+        | EventKind::Other => true,
+    };
+    let inside = |path: &PathBuf| path.starts_with(dir) || path.file_name() == dir.file_name();
+    changes && (event.paths.is_empty() || event.paths.iter().any(inside))
+}
+
+#[cfg(test)]
+mod tests {
+    use notify::event::{CreateKind, ModifyKind};
+
+    use super::*;
+
+    #[test]
+    fn only_changes_of_the_folder_count() {
+        let dir = Path::new("box/jobs.d");
+        let cases = [
+            (EventKind::Create(CreateKind::File), "box/jobs.d/a.yaml", true),
+            (EventKind::Modify(ModifyKind::Any), "box/jobs.d", true),
+            (EventKind::Modify(ModifyKind::Any), "box/notes.txt", false),
+            (EventKind::Access(AccessKind::Read), "box/jobs.d/a.yaml", false),
+            (EventKind::Access(AccessKind::Open(AccessMode::Any)), "box/jobs.d", false),
+            (EventKind::Access(AccessKind::Close(AccessMode::Write)), "box/jobs.d/a.yaml", true),
+        ];
+        for (kind, path, want) in cases {
+            let event = notify::Event::new(kind).add_path(PathBuf::from(path));
+            assert_eq!(concerns(&event, dir), want, "{kind:?} {path}");
+        }
+    }
+}
