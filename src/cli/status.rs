@@ -96,21 +96,17 @@ fn incident_lines(incident: &IncidentItem, now: Timestamp, width: usize) -> Vec<
         Severity::Warning => "warning",
         Severity::Error => "error",
     };
-    let (since, seen) = (words::ago(incident.opened_at, now), words::ago(incident.last_seen, now));
-    let times = count(incident.count, "time");
-    let state = match (incident.state, incident.resolved_at) {
-        (IncidentState::Resolved, Some(at)) => {
-            let (over, note) = (words::ago(at, now), &incident.note);
-            format!("over since {over}, opened {since}, seen {times}: {note}")
-        }
-        _ => format!("opened {since}, seen {times}, last {seen}"),
+    let state = match incident.state {
+        IncidentState::Open => "open",
+        IncidentState::Resolved => "over",
     };
+    let (since, seen) = (words::ago(incident.opened_at, now), words::ago(incident.last_seen, now));
     let mut lines = vec![
         format!("{severity} {}: {}", incident.key, incident.title),
-        cut(&format!("  {state}"), width),
+        format!("  {state}, since {since}, seen {}, last {seen}", count(incident.count, "time")),
     ];
     lines.extend(incident.detail.lines().map(|line| cut(&format!("  {line}"), width)));
-    if !incident.mend.is_empty() && incident.state == IncidentState::Open {
+    if !incident.mend.is_empty() {
         // Never cut: it is there to be copied.
         lines.push(format!("  mend: {}", incident.mend));
     }
