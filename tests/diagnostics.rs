@@ -6,6 +6,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may stop at what must not happen")]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -54,6 +55,15 @@ fn reports_read_well() {
         assert!(diagnostics.iter().any(|d| d.code == code), "{name} must show {code}");
         compare(&name, &diagnostics, &std::env::current_dir().unwrap());
     }
+}
+
+#[test]
+fn every_code_has_a_case() {
+    let made = made().into_iter().flat_map(|(_, diagnostics)| diagnostics);
+    let kept = cases().into_iter().flat_map(|path| told(&path));
+    let shown: BTreeSet<Code> = made.chain(kept).map(|diagnostic| diagnostic.code).collect();
+    let missing: Vec<&Code> = Code::ALL.iter().filter(|code| !shown.contains(code)).collect();
+    assert!(missing.is_empty(), "without a case in tests/diagnostics: {missing:?}");
 }
 
 #[test]

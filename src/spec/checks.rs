@@ -112,7 +112,7 @@ pub(super) fn secrets(root: &Node<'_>, cx: &mut Decoder, masks: &mut Vec<Range<u
         let entries = node.get("env").map_or(&[][..], |env| env.value.entries());
         for entry in entries {
             let help = format!(
-                "keep it in the daemon's environment and write `{0}: \"{{{{env.{0}}}}}\"`",
+                "keep it in the daemon's environment, and hand it on with `inherit_env: [{}]`",
                 entry.key
             );
             secret_entry(entry, &help, cx, masks);

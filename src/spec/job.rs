@@ -101,7 +101,7 @@ pub(super) fn decode(
     checks::deadline(section.deadline.as_ref(), cx);
     checks::environment(section.env.as_ref(), cx);
     values(&section, &reader.settings.defaults.section, cx);
-    paths::check(reader, &section, root, cx);
+    paths::check(reader, &section, cx);
     let name = name?;
     let key = schedule::key(&asked, name.as_str());
     let compile = || schedule::compile(&asked, name.as_str(), cx);

@@ -9,7 +9,9 @@ use std::{env, fs};
 
 use super::file::Reader;
 use super::job::JobSection;
-use crate::yaml::{Code, Decoder, Node, Value};
+use crate::kinds::command::Run;
+use crate::kinds::{Work, template};
+use crate::yaml::{Code, Decoder, Span};
 
 /// What stands at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,19 +61,13 @@ fn look(path: &Path) -> Found {
 }
 
 /// Checks the paths of a job.
-pub(super) fn check(
-    reader: &mut Reader<'_>,
-    section: &JobSection,
-    root: &Node<'_>,
-    cx: &mut Decoder,
-) {
+pub(super) fn check(reader: &mut Reader<'_>, section: &JobSection, cx: &mut Decoder) {
     let defaults = &reader.settings.defaults.section;
     let given = section.working_dir.as_ref().or(defaults.working_dir.as_ref());
     let base = reader.settings.base();
-    let mut folder = given.map_or_else(|| base.clone(), |given| base.join(&given.value));
+    let folder = given.map_or_else(|| base.clone(), |given| base.join(&given.value));
     if let Some(given) = section.working_dir.as_ref() {
-        let found = reader.lookups.path(&folder);
-        let message = match found {
+        let message = match reader.lookups.path(&folder) {
             Found::Folder => None,
             Found::Nothing => Some("there is no such folder"),
             Found::Program | Found::File => Some("this is no folder"),
@@ -82,33 +78,17 @@ pub(super) fn check(
             return;
         }
     }
-    let Some(command) = root.get("command").map(|entry| &entry.value) else { return };
-    if let Some(entry) = command.get("working_dir")
-        && let Some(text) = entry.value.text()
+    if let Some(Work::Command(spec)) = section.work.as_ref()
+        && let Run::Exec(words) = &spec.run
+        && let Some(first) = words.first()
+        && !template::is_template(&first.value.0)
     {
-        folder = base.join(text);
-    }
-    if let Some((name, node)) = program(command) {
-        executable(reader, &folder.join(name), (name, node), cx);
+        program(reader, &folder, (&first.value.0, first.span), cx);
     }
 }
 
-/// The program that a command runs directly, if it is written plainly.
-fn program<'n>(command: &'n Node<'_>) -> Option<(&'n str, &'n Node<'n>)> {
-    let run = &command.get("run")?.value;
-    let Value::List(items) = &run.value else { return None };
-    let first = items.first()?;
-    let name = first.text().filter(|name| !name.is_empty() && !name.contains("{{"))?;
-    Some((name, first))
-}
-
-fn executable(
-    reader: &mut Reader<'_>,
-    path: &Path,
-    (name, node): (&str, &Node<'_>),
-    cx: &mut Decoder,
-) {
-    let at = cx.within(node, 0..name.len());
+/// Checks that a program is there and can be run; `folder` is where a relative path starts.
+fn program(reader: &mut Reader<'_>, folder: &Path, (name, at): (&str, Span), cx: &mut Decoder) {
     if !name.contains('/') {
         if !reader.lookups.program(name) {
             let message = format!("no program `{name}` is on the PATH here");
@@ -117,17 +97,19 @@ fn executable(
         }
         return;
     }
-    match reader.lookups.path(path) {
+    let path = plain(&folder.join(name));
+    match reader.lookups.path(&path) {
         Found::Program => {}
         Found::Nothing => {
-            let help = format!("it stands for {}", plain(path).display());
+            let help = format!("it stands for {}", path.display());
             cx.report(Code::NoSuchPath, at, "there is no such program").help(help);
         }
         Found::Folder => {
-            cx.report(Code::NotExecutable, at, "this is a folder, not a program");
+            let help = "write the path of a program";
+            cx.report(Code::NotExecutable, at, "this is a folder, not a program").help(help);
         }
         Found::File => {
-            let help = format!("run: chmod +x {}", plain(path).display());
+            let help = format!("run: chmod +x {}", path.display());
             cx.report(Code::NotExecutable, at, "this file is not executable").help(help);
         }
     }

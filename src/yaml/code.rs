@@ -90,7 +90,6 @@ codes! {
     UnknownTimeZone = "J041" Error "a time zone is unknown";
     BadInstant = "J042" Error "a date or time cannot be read";
     UnknownCredential = "J043" Error "a credential is not declared";
-    UnknownBinding = "J044" Error "a binding is not declared by the job";
     UnknownNotifier = "J045" Error "a notifier is not declared";
     UnknownPool = "J046" Error "a pool is not declared";
     UnknownJob = "J047" Error "a job does not exist";
