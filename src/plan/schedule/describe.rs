@@ -319,9 +319,14 @@ pub(super) fn join(parts: &[String], link: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use jiff::tz::TimeZone;
+
     use super::*;
     use crate::model::Dst;
     use crate::plan::schedule::tests::{cron_in, parts};
+    use crate::plan::schedule::{DateRange, Moment, TriggerSpec, When};
 
     #[test]
     fn durations() {
@@ -341,6 +346,36 @@ mod tests {
         for (seconds, want) in cases {
             assert_eq!(duration(seconds), want);
         }
+    }
+
+    #[test]
+    fn triggers_with_all_they_may_have() {
+        let berlin = TimeZone::get("Europe/Berlin").unwrap();
+        let moment = |text| Moment::parse(text).unwrap();
+        let every = TriggerSpec {
+            timezone: berlin.clone(),
+            start: Some(moment("2026-12-01")),
+            end: Some(moment("2026-12-31T12:00")),
+            except: vec![DateRange::parse("2026-12-24").unwrap()],
+            jitter: Duration::from_secs(30),
+            ..TriggerSpec::new(When::Every(Duration::from_mins(90)))
+        };
+        let times = ["2026-12-01T09:00", "2026-12-02T09:00", "2026-12-03", "2026-12-04"];
+        let at = TriggerSpec {
+            timezone: berlin,
+            ..TriggerSpec::new(When::At(times.map(moment).to_vec()))
+        };
+        let fixed = TriggerSpec {
+            timezone: TimeZone::fixed(jiff::tz::Offset::constant(2)),
+            ..TriggerSpec::new(When::Cron("@daily".into()))
+        };
+        let schedule = Schedule::compile(&[every, at, fixed], "job").unwrap();
+        insta::assert_snapshot!(schedule.describe().replace("; ", ";\n"), @r"
+        every 90 minutes, from 2026-12-01T00:00:00+01:00, until 2026-12-31T12:00:00+01:00, but not on its excepted days, each delayed by up to 30 seconds;
+        and at 2026-12-01T09:00:00+01:00, 2026-12-02T09:00:00+01:00, 2026-12-03T00:00:00+01:00 and 1 more;
+        and at 00:00 every day (+02)
+        ");
+        assert_eq!(Schedule::default().describe(), "never");
     }
 
     #[test]

@@ -221,8 +221,12 @@ fn clock_changes(trigger: &Trigger, cron: &Cron, from: i64, found: &mut Found) {
             && !told.contains(&kind)
         {
             told.push(kind);
-            let help = "use an hour that no clock change touches, `timezone: UTC`, or choose what \
-                        happens with `gap` and `overlap_hour`";
+            let help = if cron.is_interval() {
+                "use hours that no clock change touches, or `timezone: UTC`"
+            } else {
+                "use an hour that no clock change touches, or `timezone: UTC`, or choose what happens \
+                 under `dst`"
+            };
             found.add(kind, None, message, help);
         }
         segment = next;

@@ -134,6 +134,7 @@ mod tests {
 0,30 2,3 * * *  | America/New_York    | 2026-03-08T00:00Z | 2026-03-08T03:00:00-04:00 | DST gap: 02:00 and 02:30 do not exist on that day, runs right after it
 0 * * * *       | America/New_York    | 2026-03-08T07:00Z | 2026-03-08T03:00:00-04:00 |
 30 1 * * *      | America/New_York    | 2026-11-01T05:00Z | 2026-11-01T01:30:00-04:00 | first pass of the repeated hour
+0 * * * *       | America/New_York    | 2026-11-01T05:00Z | 2026-11-01T01:00:00-04:00 | first pass of the repeated hour
 0 * * * *       | America/New_York    | 2026-11-01T06:00Z | 2026-11-01T01:00:00-05:00 | second pass of the repeated hour
 0 * * * *       | America/New_York    | 2026-11-01T07:00Z | 2026-11-01T02:00:00-05:00 |
 45 1 * * *      | Australia/Lord_Howe | 2026-04-04T12:00Z | 2026-04-05T01:45:00+11:00 | first pass of the repeated 30 minutes

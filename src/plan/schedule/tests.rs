@@ -166,6 +166,14 @@ fn bounds_include_their_ends_and_days_are_whole() {
 }
 
 #[test]
+fn a_slot_at_the_end_is_still_due() {
+    let end = Some(Moment::parse("2026-01-01T00:02Z").unwrap());
+    let spec = TriggerSpec { end, ..every(Duration::from_secs(60)) };
+    let want = ["2026-01-01T00:01:00+00:00", "2026-01-01T00:02:00+00:00"];
+    assert_eq!(first_slots(&[spec], "2026-01-01T00:00Z", 9), want);
+}
+
+#[test]
 fn jitter_is_the_same_everywhere_and_cut_to_the_gap() {
     let spec = TriggerSpec { jitter: Duration::from_mins(10), ..every(Duration::from_secs(60)) };
     let fires = |seed| {
