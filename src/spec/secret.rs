@@ -73,18 +73,19 @@ pub(super) fn find(text: &str) -> Vec<Found> {
     found
 }
 
-/// The text with each secret replaced by asterisks, byte for byte, so that every position stays.
-/// Line ends stay too, since a private key spans lines.
+/// The text with each secret replaced by letters, byte for byte, so that every position stays. Letters,
+/// since the masked text is parsed and an asterisk would begin an alias. Line ends stay too, since a
+/// private key spans lines.
 pub(super) fn mask<'a>(text: &str, ranges: impl IntoIterator<Item = &'a Range<usize>>) -> String {
     let mut bytes = text.as_bytes().to_vec();
     for range in ranges {
         for byte in &mut bytes[range.clone()] {
             if !byte.is_ascii_whitespace() {
-                *byte = b'*';
+                *byte = b'x';
             }
         }
     }
-    String::from_utf8(bytes).expect("whole characters became asterisks")
+    String::from_utf8(bytes).expect("whole characters became letters")
 }
 
 /// Masks the tokens in a text and reports them.
