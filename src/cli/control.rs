@@ -22,8 +22,8 @@ pub(super) struct PauseArgs {
     /// The job
     job: String,
     /// Why, for whoever looks later
-    #[arg(long, value_name = "TEXT", default_value = "")]
-    reason: String,
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
 }
 
 /// Ends a job's pause. What was due meanwhile stays skipped.
@@ -43,7 +43,8 @@ pub(super) async fn cancel(
 }
 
 pub(super) async fn pause(session: &mut Session, client: &Client, args: PauseArgs) -> Result<Exit> {
-    let done = client.pause(&args.job, PauseOrder { reason: args.reason }).await?;
+    let done =
+        client.pause(&args.job, PauseOrder { reason: args.reason.unwrap_or_default() }).await?;
     let text = format!("{0} is paused; jadactl resume {0} ends the pause", args.job);
     report(session, done, &text)
 }

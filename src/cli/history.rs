@@ -45,8 +45,8 @@ pub(super) struct SlotsArgs {
 
 /// Lists runs, newest first.
 ///
-/// JSON: objects with id, job, slot, cause, state, outcome, class, reason, attempts, `started_at`,
-/// `finished_at`.
+/// JSON: objects with id, job, slot, cause, state, outcome, class, reason, attempts, started_at,
+/// finished_at.
 #[derive(Debug, clap::Args)]
 pub(super) struct RunsArgs {
     /// Only this job's
@@ -94,7 +94,7 @@ pub(super) async fn jobs(session: &mut Session, client: &Client) -> Result<Exit>
             job.schedule,
         ]);
     }
-    session.print.table(&table)?;
+    session.print.table(&table, "no job is in force: jadactl validate checks the job files")?;
     Ok(Exit::Done)
 }
 
@@ -127,7 +127,7 @@ pub(super) async fn slots(session: &mut Session, client: &Client, args: SlotsArg
             slot_reason(&slot),
         ]);
     }
-    session.print.table(&table)?;
+    session.print.table(&table, "no such slot is recorded")?;
     Ok(Exit::Done)
 }
 
@@ -159,7 +159,7 @@ pub(super) async fn runs(session: &mut Session, client: &Client, args: RunsArgs)
             run.reason,
         ]);
     }
-    session.print.table(&table)?;
+    session.print.table(&table, "no such run is recorded")?;
     Ok(Exit::Done)
 }
 
@@ -180,7 +180,7 @@ pub(super) fn run_word(run: &RunItem) -> &'static str {
 fn took(run: &RunItem, now: Timestamp) -> String {
     let Some(start) = run.started_at else { return "-".into() };
     let time = run.finished_at.unwrap_or(now).duration_since(start);
-    std::time::Duration::try_from(time).map_or_else(|_| "-".into(), words::span)
+    std::time::Duration::try_from(time).map_or_else(|_| "-".into(), words::rough)
 }
 
 fn instant(when: Option<&When>) -> Result<Option<Timestamp>> {

@@ -8,15 +8,18 @@ mod control;
 mod exit;
 mod explain;
 mod history;
+mod init;
 mod parse;
+mod plan;
 mod print;
 mod runs;
 mod status;
 mod table;
+mod validate;
 mod when;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -27,8 +30,9 @@ use exit::{Error, Exit, Result};
 use print::Printer;
 
 use crate::clock::{Clock, SystemClock};
-use crate::web::api;
+use crate::spec::{self, Catalog, Config};
 use crate::web::client::Client;
+use crate::web::{api, words};
 
 /// Looks after the jobs of a JADA daemon.
 #[derive(Debug, Parser)]
@@ -63,6 +67,10 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Validate(validate::Args),
+    Plan(plan::Args),
+    Schema(validate::SchemaArgs),
+    Init(init::Args),
     Explain(explain::Args),
     Jobs(history::JobsArgs),
     Slots(history::SlotsArgs),
@@ -107,11 +115,16 @@ pub fn help() -> String {
     let mut pages = vec![command.render_long_help().to_string()];
     let verbs = command.get_subcommands_mut().filter(|verb| verb.get_name() != "help");
     pages.extend(verbs.map(|verb| verb.render_long_help().to_string()));
-    pages.join("\n\n--------\n\n")
+    let text = pages.join("\n\n--------\n\n");
+    text.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
 }
 
 fn run(session: &mut Session, verb: Verb) -> Result<Exit> {
     match verb {
+        Verb::Validate(args) => validate::run(session, &args),
+        Verb::Plan(args) => plan::run(session, &args),
+        Verb::Schema(args) => validate::schema(session, &args),
+        Verb::Init(args) => init::run(session, &args),
         Verb::Explain(args) => explain::run(session, &args),
         Verb::Jobs(_) => session.online(history::jobs),
         Verb::Slots(args) => session.online(async |s, c| history::slots(s, c, args).await),
@@ -141,14 +154,41 @@ impl Session {
         let runtime = runtime.map_err(|error| {
             Error::new(Exit::BadNews, format!("can't wait for an answer: {error}"))
         })?;
-        let client = Client::new(
-            &self.data_dir().join(api::SOCKET),
-            self.global.connect_timeout.unwrap_or_default(),
-        );
+        let socket = self.config()?.settings.data_dir.join(api::SOCKET);
+        let patience = self.global.connect_timeout.unwrap_or_default();
+        let client = Client::new(&socket, patience);
         runtime.block_on(work(self, &client))
     }
 
-    fn data_dir(&self) -> PathBuf {
-        self.global.data_dir.clone().unwrap_or_else(|| "var".into())
+    /// What the settings file says, with what the command line says above it.
+    fn config(&self) -> Result<Config> {
+        let path = self.global.config.as_deref();
+        if let Some(path) = path.filter(|path| !path.exists()) {
+            return Err(Error::usage(format!("there is no settings file {}", path.display())));
+        }
+        let mut config = spec::config::read(path.unwrap_or(Path::new(spec::FILE)));
+        let settings = &mut config.settings;
+        let Global { jobs_dir, data_dir, .. } = &self.global;
+        settings.jobs_dir = jobs_dir.clone().unwrap_or_else(|| settings.jobs_dir.clone());
+        settings.data_dir = data_dir.clone().unwrap_or_else(|| settings.data_dir.clone());
+        Ok(config)
+    }
+
+    /// The good jobs of the job files, and whether that is all of them.
+    fn catalog(&mut self) -> Result<(Catalog, Exit)> {
+        let config = self.config()?;
+        let catalog = spec::load(&config.settings, SystemClock.now(), None);
+        if let Some(trouble) = &catalog.trouble {
+            let message = format!("{}: {}", trouble.file(), trouble.message);
+            let error = Error::new(Exit::BadNews, message);
+            return Err(error.hint(trouble.help.clone().unwrap_or_default()));
+        }
+        let errors = catalog.diagnostics().filter(|found| found.is_error()).count() as u64;
+        if errors == 0 {
+            return Ok((catalog, Exit::Done));
+        }
+        let errors = words::count(errors, "error");
+        self.print.note(&format!("the job files have {errors}: jadactl validate tells more"))?;
+        Ok((catalog, Exit::BadNews))
     }
 }

@@ -24,7 +24,7 @@ pub(super) enum Subject {
 /// Reads a run's number.
 pub(super) fn run(text: &str) -> Result<RunId, String> {
     let number = text.parse().ok().filter(|number| *number > 0);
-    number.map(RunId).ok_or_else(|| format!("'{text}' is no run number: jadactl runs lists them"))
+    number.map(RunId).ok_or_else(|| "a run is a number: jadactl runs lists them".to_owned())
 }
 
 /// Reads a finding's code, a run's number or a job's name.
@@ -36,7 +36,7 @@ pub(super) fn explained(text: &str) -> Result<Explained, String> {
         return subject(text).map(Explained::Subject);
     }
     let code = Code::parse(text).map(Explained::Code);
-    code.ok_or_else(|| format!("there is no code {text}: jadactl validate shows those it finds"))
+    code.ok_or_else(|| "there is no such code: jadactl validate names those it finds".into())
 }
 
 /// Reads a run's number or a job's name.

@@ -17,16 +17,31 @@ pub(super) struct Printer {
     pub(super) json: bool,
     /// Columns that a table may have.
     pub(super) width: usize,
+    /// Whether the terminal shows colours.
+    pub(super) colour: bool,
 }
 
 impl Printer {
     pub(super) fn new(json: bool) -> Self {
-        Self { out: io::BufWriter::new(io::stdout()), json, width: width() }
+        let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        Self { out: io::BufWriter::new(io::stdout()), json, width: width(), colour }
     }
 
     /// The stream for data.
     pub(super) fn data(&mut self) -> &mut dyn Write {
         &mut self.out
+    }
+
+    /// A JSON array, written as its elements come.
+    pub(super) fn json_list(&mut self, values: impl Iterator<Item = impl Serialize>) -> Result<()> {
+        let mut opening = "[";
+        for value in values {
+            write!(self.out, "{opening}\n  ")?;
+            serde_json::to_writer(&mut self.out, &value).map_err(io::Error::from)?;
+            opening = ",";
+        }
+        let empty = if opening == "[" { "[" } else { "\n" };
+        Ok(writeln!(self.out, "{empty}]")?)
     }
 
     /// A value as JSON.
@@ -35,8 +50,11 @@ impl Printer {
         Ok(writeln!(self.out)?)
     }
 
-    /// A table.
-    pub(super) fn table<const N: usize>(&mut self, table: &Table<N>) -> Result<()> {
+    /// A table; where it has no rows, `none` is told instead.
+    pub(super) fn table<const N: usize>(&mut self, table: &Table<N>, none: &str) -> Result<()> {
+        if table.is_empty() {
+            return self.note(none);
+        }
         Ok(table.print(&mut self.out, self.width)?)
     }
 

@@ -74,7 +74,12 @@ pub(super) async fn logs(session: &mut Session, client: &Client, args: LogsArgs)
             let ended = follow(client, run, newest, out).await?;
             session.print.note(&ending(&ended.run))?;
         }
-        attempt => copy(client, run, OutputQuery { attempt, follow: args.follow }, out).await?,
+        attempt => {
+            let query = OutputQuery { attempt, follow: args.follow };
+            if copy(client, run, query, out).await? == 0 {
+                session.print.note(&format!("run {run} printed nothing"))?;
+            }
+        }
     }
     Ok(Exit::Done)
 }
@@ -87,12 +92,7 @@ async fn newest_run(client: &Client, job: &str) -> Result<RunId> {
     let name = crate::model::JobName::parse(job)
         .map_err(|error| Error::usage(format!("'{job}' is no job's name: {error}")))?;
     let query = RunsQuery { job: Some(name), limit: Some(1), ..RunsQuery::default() };
-    if let Some(run) = client.runs(&query).await?.first() {
-        return Ok(run.id);
-    }
-    // Tells a job without runs from a name that no job has.
-    client.explain_job(job).await?;
-    Err(no_run())
+    client.runs(&query).await?.first().map(|run| run.id).ok_or_else(no_run)
 }
 
 /// Copies the output of a run from attempt `no` on until the run is over.
@@ -120,13 +120,21 @@ async fn follow(
     }
 }
 
-async fn copy(client: &Client, run: RunId, query: OutputQuery, out: &mut dyn Write) -> Result<()> {
+/// Copies the output of one attempt and says how many bytes that were.
+async fn copy(
+    client: &Client,
+    run: RunId,
+    query: OutputQuery,
+    out: &mut dyn Write,
+) -> Result<usize> {
     let mut output = client.output(run, query).await?;
+    let mut bytes = 0;
     while let Some(piece) = output.piece().await? {
         out.write_all(&piece)?;
         out.flush()?;
+        bytes += piece.len();
     }
-    Ok(())
+    Ok(bytes)
 }
 
 fn ending(run: &RunItem) -> String {

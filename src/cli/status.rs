@@ -96,17 +96,21 @@ fn incident_lines(incident: &IncidentItem, now: Timestamp, width: usize) -> Vec<
         Severity::Warning => "warning",
         Severity::Error => "error",
     };
-    let state = match incident.state {
-        IncidentState::Open => "open",
-        IncidentState::Resolved => "over",
-    };
     let (since, seen) = (words::ago(incident.opened_at, now), words::ago(incident.last_seen, now));
+    let times = count(incident.count, "time");
+    let state = match (incident.state, incident.resolved_at) {
+        (IncidentState::Resolved, Some(at)) => {
+            let (over, note) = (words::ago(at, now), &incident.note);
+            format!("over since {over}, opened {since}, seen {times}: {note}")
+        }
+        _ => format!("opened {since}, seen {times}, last {seen}"),
+    };
     let mut lines = vec![
         format!("{severity} {}: {}", incident.key, incident.title),
-        format!("  {state}, since {since}, seen {}, last {seen}", count(incident.count, "time")),
+        cut(&format!("  {state}"), width),
     ];
     lines.extend(incident.detail.lines().map(|line| cut(&format!("  {line}"), width)));
-    if !incident.mend.is_empty() {
+    if !incident.mend.is_empty() && incident.state == IncidentState::Open {
         // Never cut: it is there to be copied.
         lines.push(format!("  mend: {}", incident.mend));
     }

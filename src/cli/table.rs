@@ -31,6 +31,10 @@ impl<const N: usize> Table<N> {
             .push(cells.map(|cell| plain(&cell.split_whitespace().collect::<Vec<_>>().join(" "))));
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
     pub(super) fn print(&self, out: &mut dyn Write, width: usize) -> io::Result<()> {
         let widths = self.widths(width);
         print_row(out, &self.headings.map(str::to_owned), &widths)?;

@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 
 /// A span: one number with a unit of `ms s m h d w`, or several in a row: `1h30m`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("'{text}' is no span of time: write it like 30s, 5m, 2h or 1d");
+    let wrong = || "write a span of time like 30s, 5m, 2h or 1d".to_owned();
     let mut rest = text.trim();
     let mut total = Duration::ZERO;
     if rest.is_empty() {
@@ -67,9 +67,8 @@ pub(super) fn when(text: &str) -> Result<When, String> {
         (None, Some(span)) => duration(span).map(When::Ago),
         (None, None) => duration(text).map(When::Ago),
     };
-    relative.map_err(|_| {
-        format!("'{text}' is no time: write it like 2026-11-25, 2026-11-25T09:00Z, '2h ago' or now")
-    })
+    relative
+        .map_err(|_| "write a time like 2026-11-25, 2026-11-25T09:00Z, '2h ago' or now".to_owned())
 }
 
 impl When {

@@ -43,11 +43,13 @@ pub(super) struct App {
 
 impl App {
     pub(super) async fn health(&self) -> Health {
-        let late = self.engine.view().wake_at.map(|at| self.clock.now().duration_since(at));
+        let view = self.engine.view();
+        let late = view.wake_at.map(|at| self.clock.now().duration_since(at));
         let late = late.and_then(|late| Duration::try_from(late).ok()).unwrap_or_default();
         let store = self.store.incidents(false, 1).await.err();
         let problem = match store {
             Some(error) => error.to_string(),
+            None if view.store_down => "the store can't be written, so nothing starts".into(),
             None if late > LAG_MAX => format!("the loop is {} behind", words::span(late)),
             None => String::new(),
         };
@@ -109,6 +111,20 @@ impl App {
     /// Past and present slots from the store, and above them the slots to come, which no row stands for
     /// yet. Where the reader set a limit, these take at most half of it.
     pub(super) async fn slots(&self, query: SlotsQuery) -> Result<Vec<SlotItem>, Problem> {
+        let job = query.job.clone();
+        let items = self.slots_of(query).await?;
+        self.found(job.as_ref(), items)
+    }
+
+    /// A job that is gone may have left history; a name that says nothing to anybody is a mistake.
+    fn found<T>(&self, job: Option<&JobName>, items: Vec<T>) -> Result<Vec<T>, Problem> {
+        if let Some(job) = job.filter(|_| items.is_empty()) {
+            self.known(job.as_str())?;
+        }
+        Ok(items)
+    }
+
+    async fn slots_of(&self, query: SlotsQuery) -> Result<Vec<SlotItem>, Problem> {
         let limit = query.limit.unwrap_or(api::LIMIT_DEFAULT).min(api::LIMIT_MAX);
         let states = slot_states(query.state.as_deref())?;
         let mut items = Vec::new();
@@ -173,8 +189,9 @@ impl App {
     pub(super) async fn runs(&self, query: RunsQuery) -> Result<Vec<RunItem>, Problem> {
         let limit = query.limit.unwrap_or(api::LIMIT_DEFAULT).min(api::LIMIT_MAX);
         let RunsQuery { job, live, failed, since, before, limit: _ } = query;
-        let rows = RunQuery { id: None, job, live, failed, since, before, limit };
-        Ok(self.store.runs(rows).await?.into_iter().map(run_item).collect())
+        let rows = RunQuery { id: None, job: job.clone(), live, failed, since, before, limit };
+        let items = self.store.runs(rows).await?.into_iter().map(run_item).collect();
+        self.found(job.as_ref(), items)
     }
 
     pub(super) async fn run(&self, run: RunId) -> Result<RunDetail, Problem> {
@@ -260,7 +277,7 @@ impl App {
         let view = self.engine.view();
         let names = view.catalog.jobs.keys().map(JobName::as_str);
         let near = names
-            .map(|known| (strsim::damerau_levenshtein(known, name), known))
+            .map(|known| (distance(name, known), known))
             .min()
             .filter(|(distance, _)| *distance <= name.len().max(3) / 3);
         let bad = view.catalog.files.values().filter(|file| file.state == FileState::Bad).count();
@@ -274,6 +291,14 @@ impl App {
         let message = format!("there is no job '{name}'");
         Problem { problem: ProblemKind::NotFound, message, hint }
     }
+}
+
+/// How far a name is from the one that may have been meant; its beginning is near.
+fn distance(name: &str, known: &str) -> usize {
+    if name.len() >= 3 && known.starts_with(name) {
+        return 1;
+    }
+    strsim::damerau_levenshtein(known, name)
 }
 
 impl From<store::Error> for Problem {

@@ -343,6 +343,10 @@ pub struct IncidentItem {
     pub opened_at: Timestamp,
     /// When it was last seen to go on.
     pub last_seen: Timestamp,
+    /// When it was over, if it is.
+    pub resolved_at: Option<Timestamp>,
+    /// What mended it; empty while it goes on.
+    pub note: String,
     /// How often it was seen.
     pub count: u64,
     /// The root cause, in one line.

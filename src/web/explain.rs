@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::answers::App;
 use super::api::{Explanation, Problem};
-use super::rows::next_slot;
+use super::rows::{next_slot, schedule_words};
 use super::words::{ago, count, span, until};
 use crate::model::{
     Attempt, CatchUpMode, Cause, Failure, Incident, NotRun, Outcome, Overlap, Policy, Run, RunId,
@@ -128,13 +128,12 @@ pub(super) async fn run(app: &App, run: RunId) -> Result<Explanation, Problem> {
 /// What the schedule says, whether it is in force, and what it names next.
 fn schedule(job: &Job, state: Option<&JobState>, now: Timestamp) -> Vec<String> {
     let mut told = Vec::new();
-    let after: Vec<_> = job.policy.after.iter().map(ToString::to_string).collect();
-    if job.schedule.is_empty() && after.is_empty() {
+    if job.schedule.is_empty() && job.policy.after.is_empty() {
         told.push("It has no schedule: it runs when somebody asks for it.".into());
     } else if job.schedule.is_empty() {
-        told.push(format!("It runs whenever {} has succeeded.", after.join(" or ")));
+        told.push(format!("It runs {} has succeeded.", schedule_words(job)));
     } else {
-        told.push(format!("It is due {}.", super::rows::schedule_words(job)));
+        told.push(format!("It is due {}.", schedule_words(job)));
     }
     if !job.enabled {
         told.push("Its file says 'enabled: false', so that no slot of it is due.".into());
@@ -213,9 +212,11 @@ fn last_ends(recent: &[RunRow], state: Option<&JobState>, now: Timestamp) -> Vec
             || "it has never succeeded".to_owned(),
             |at| format!("its last success was {}", ago(at, now)),
         );
-        let more = if in_a_row == LOOK_BACK as usize { "at least " } else { "" };
-        let runs = count(in_a_row as u64, "run");
-        told.push(format!("That makes {more}{runs} failed in a row; {last}."));
+        told.push(match in_a_row {
+            1 => format!("Before that, {last}."),
+            n if n == LOOK_BACK as usize => format!("At least {n} runs failed in a row; {last}."),
+            n => format!("That makes {n} runs failed in a row; {last}."),
+        });
     }
     told
 }
@@ -245,7 +246,7 @@ fn promises(job: &Job, state: Option<&JobState>, now: Timestamp) -> Vec<String> 
         Overlap::Allow => "runs beside it",
     };
     let mut told = Vec::new();
-    if !job.schedule.is_empty() {
+    if job.enabled && !job.schedule.is_empty() {
         told.push(format!("A slot that is due while a run is live {overlap}."));
         told.extend(
             policy.deadline.map(|deadline| {

@@ -254,6 +254,8 @@ mod tests {
             state: IncidentState::Open,
             opened_at: at("2026-11-25T07:00:00Z"),
             last_seen: at("2026-11-25T08:59:00Z"),
+            resolved_at: None,
+            note: String::new(),
             count: 4,
             title: evil.clone(),
             detail: evil.clone(),

@@ -27,7 +27,13 @@ pub(super) fn next_slot(job: &Job, state: &store::JobState) -> Option<Timestamp>
 
 /// What the schedule says, in words.
 pub(super) fn schedule_words(job: &Job) -> String {
-    format!("about every {}", words::span(job.schedule.period_hint()))
+    let after: Vec<_> = job.policy.after.iter().map(ToString::to_string).collect();
+    match (job.schedule.is_empty(), after.is_empty()) {
+        (true, true) => "on request".into(),
+        (true, false) => format!("after {}", after.join(" or ")),
+        (false, true) => job.schedule.describe(),
+        (false, false) => format!("{}; and after {}", job.schedule.describe(), after.join(" or ")),
+    }
 }
 
 pub(super) fn job_item(
@@ -174,7 +180,19 @@ pub(super) fn attempt_item(attempt: &Attempt) -> AttemptItem {
 }
 
 pub(super) fn incident_item(incident: Incident) -> IncidentItem {
-    let Incident { id, key, job, severity, state, opened_at, last_seen, count, .. } = incident;
-    let Incident { title, detail, mend, .. } = incident;
-    IncidentItem { id, key, job, severity, state, opened_at, last_seen, count, title, detail, mend }
+    IncidentItem {
+        id: incident.id,
+        key: incident.key,
+        job: incident.job,
+        severity: incident.severity,
+        state: incident.state,
+        opened_at: incident.opened_at,
+        last_seen: incident.last_seen,
+        resolved_at: incident.resolved_at,
+        note: incident.note,
+        count: incident.count,
+        title: incident.title,
+        detail: incident.detail,
+        mend: incident.mend,
+    }
 }

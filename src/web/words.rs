@@ -24,11 +24,21 @@ pub fn span(time: Duration) -> String {
     }
 }
 
+/// A span for a quick look: the second unit is left out where the first one says enough.
+#[must_use]
+pub fn rough(time: Duration) -> String {
+    let text = span(time);
+    match text.split_once(' ') {
+        Some((large, _)) if large.len() > 2 => large.to_owned(),
+        _ => text,
+    }
+}
+
 /// `in 5m`, or `now` for a time that is here or past.
 #[must_use]
 pub fn until(at: Timestamp, now: Timestamp) -> String {
     match positive(at, now) {
-        Some(time) => format!("in {}", span(time)),
+        Some(time) => format!("in {}", rough(time)),
         None => "now".into(),
     }
 }
@@ -37,7 +47,7 @@ pub fn until(at: Timestamp, now: Timestamp) -> String {
 #[must_use]
 pub fn ago(at: Timestamp, now: Timestamp) -> String {
     match positive(now, at).filter(|time| time.as_secs() > 0) {
-        Some(time) => format!("{} ago", span(time)),
+        Some(time) => format!("{} ago", rough(time)),
         None => "just now".into(),
     }
 }
@@ -75,6 +85,9 @@ mod tests {
             assert_eq!(span(Duration::from_secs(seconds)), want);
         }
         assert_eq!(span(Duration::from_millis(250)), "250ms");
+        assert_eq!(rough(Duration::from_secs(599)), "9m 59s");
+        assert_eq!(rough(Duration::from_secs(659)), "10m");
+        assert_eq!(rough(Duration::from_secs(45)), "45s");
     }
 
     #[test]
