@@ -3,6 +3,7 @@
 //! Owns the checks of meaning within one document: references to `jada.yaml`, times, variables, secrets.
 //! Refuses to know other jobs (`cross`) and the disk (`paths`).
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use jiff::Timestamp;
@@ -12,8 +13,10 @@ use super::job::JobSection;
 use super::names::{self, NameText};
 use super::numbers::TICK;
 use super::policy::AlertSection;
-use super::secret;
 use super::settings::Settings;
+use super::{paths, secret};
+use crate::kinds;
+use crate::kinds::template::Names;
 use crate::plan::schedule::Schedule;
 use crate::yaml::decode::quantity::DurationText;
 use crate::yaml::decode::values::{Entries, ScalarText};
@@ -35,6 +38,12 @@ pub(super) fn defaults(section: &DefaultsSection, settings: &Settings, cx: &mut 
     notifiers(section.alert.as_ref(), settings, cx);
     deadline(section.deadline.as_ref(), cx);
     environment(section.env.as_ref(), cx);
+    let none = BTreeMap::new();
+    let known = Names { params: section.params.as_ref().unwrap_or(&none), env: Vec::new() };
+    kinds::check(None, section.env.as_ref(), &known, cx);
+    if let Some(given) = section.working_dir.as_ref() {
+        paths::folder(&settings.base().join(&given.value), given.span, cx);
+    }
 }
 
 fn pool(name: Option<&Located<NameText>>, settings: &Settings, cx: &mut Decoder) {

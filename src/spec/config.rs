@@ -212,6 +212,9 @@ fn decode(path: &Path, source: &Source, settings: Settings) -> Config {
                 secrets(&entry.value, &mut cx, &mut masks);
             }
         }
+        if let Some(defaults) = first.root.get("defaults") {
+            checks::secrets(&defaults.value, &mut cx, &mut masks);
+        }
         if let Some(section) = SettingsSection::decode(&first.root, &mut cx) {
             apply(&section, &first.root, &mut config.settings, &mut cx);
         }

@@ -66,17 +66,12 @@ pub(super) fn check(reader: &mut Reader<'_>, section: &JobSection, cx: &mut Deco
     let given = section.working_dir.as_ref().or(defaults.working_dir.as_ref());
     let base = reader.settings.base();
     let folder = given.map_or_else(|| base.clone(), |given| base.join(&given.value));
-    if let Some(given) = section.working_dir.as_ref() {
-        let message = match reader.lookups.path(&folder) {
-            Found::Folder => None,
-            Found::Nothing => Some("there is no such folder"),
-            Found::Program | Found::File => Some("this is no folder"),
-        };
-        if let Some(message) = message {
-            let help = format!("it stands for {}", plain(&folder).display());
-            cx.report(Code::NoSuchPath, given.span, message).help(help);
-            return;
+    if reader.lookups.path(&folder) != Found::Folder {
+        // Of a default, jada.yaml tells it.
+        if let Some(given) = section.working_dir.as_ref() {
+            self::folder(&folder, given.span, cx);
         }
+        return;
     }
     if let Some(Work::Command(spec)) = section.work.as_ref()
         && let Run::Exec(words) = &spec.run
@@ -85,6 +80,17 @@ pub(super) fn check(reader: &mut Reader<'_>, section: &JobSection, cx: &mut Deco
     {
         program(reader, &folder, (&first.value.0, first.span), cx);
     }
+}
+
+/// Checks that a folder is there.
+pub(super) fn folder(path: &Path, at: Span, cx: &mut Decoder) {
+    let message = match look(path) {
+        Found::Folder => return,
+        Found::Nothing => "there is no such folder",
+        Found::Program | Found::File => "this is no folder",
+    };
+    let help = format!("it stands for {}", plain(path).display());
+    cx.report(Code::NoSuchPath, at, message).help(help);
 }
 
 /// Checks that a program is there and can be run; `folder` is where a relative path starts.
