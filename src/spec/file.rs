@@ -125,10 +125,15 @@ impl<'a> Reader<'a> {
         let mut read = Read { diagnostics, ..Read::empty(source.clone()) };
         let stem = path.file_stem().map(|stem| stem.to_string_lossy());
         let stem = stem.filter(|_| documents.len() <= 1);
-        read.names.extend(stem.as_deref().and_then(|stem| JobName::parse(stem).ok()));
         let mut masks = Vec::new();
-        for document in documents.iter().filter(|document| !document.broken) {
-            self.document(&mut read, &document.root, stem.as_deref(), &mut masks);
+        for document in &documents {
+            read.names.extend(name_of(&document.root, stem.as_deref(), &source));
+            if !document.broken {
+                self.document(&mut read, &document.root, stem.as_deref(), &mut masks);
+            }
+        }
+        if documents.is_empty() && !read.is_good() {
+            read.names.extend(stem.as_deref().and_then(|stem| JobName::parse(stem).ok()));
         }
         twice(&mut read);
         read.source = secret::hide(&read.source, &masks, &mut read.diagnostics);
@@ -145,9 +150,6 @@ impl<'a> Reader<'a> {
         let mut cx = Decoder::new(&read.source);
         checks::secrets(root, &mut cx, masks);
         let draft = job::decode(self, root, stem, &mut cx);
-        if let Some(name) = root.get("name").and_then(|entry| cx.written(&entry.value)) {
-            read.names.extend(JobName::parse(&name));
-        }
         read.drafts.extend(draft);
         // What could not even be read is told once, not again for what stands in for it.
         let before: Vec<_> = read.diagnostics.iter().filter_map(|told| told.span).collect();
@@ -155,6 +157,13 @@ impl<'a> Reader<'a> {
         let new = found.filter(|told| told.span.is_none_or(|span| !before.contains(&span)));
         read.diagnostics.extend(new);
     }
+}
+
+/// The name of a document's job, good or not, as far as it can be told.
+fn name_of(root: &Node<'_>, stem: Option<&str>, source: &Source) -> Option<JobName> {
+    let given = root.get("name").map(|entry| Decoder::new(source).written(&entry.value));
+    let name = given.unwrap_or_else(|| stem.map(str::to_owned))?;
+    JobName::parse(&name).ok()
 }
 
 /// The finding about a file without any document.

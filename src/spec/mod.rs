@@ -40,4 +40,6 @@ pub use load::load;
 pub use settings::Settings;
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;

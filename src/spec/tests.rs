@@ -186,6 +186,17 @@ fn who_waits_for_a_job_that_went_is_told() {
 }
 
 #[test]
+fn a_file_is_no_job_of_its_own() {
+    let mut world = World::new();
+    world.write("nightly.yaml", &job("backup", "")).write("b.yaml", &job("b", "after: [nightly]"));
+    assert_eq!(world.look(), told(&["backup"], &["b.yaml J047"]));
+    world.write("nightly.yaml", &job("backup", "").replace("name: backup\n", ""));
+    assert_eq!(world.look(), told(&["b", "nightly"], &[]));
+    world.write("nightly.yaml", "# nothing\n");
+    assert_eq!(world.look(), told(&["b"], &["b.yaml J047"]));
+}
+
+#[test]
 fn the_file_that_closes_a_circle_is_refused() {
     let mut world = World::new();
     world.write("a.yaml", &job("a", "after: [b]")).write("b.yaml", &job("b", ""));
