@@ -47,7 +47,7 @@ macro_rules! contract {
                     recent_ends_are_in_order_of_their_end, summaries_count,
                     incidents_are_newest_first, unknown_jobs_have_nothing;
                 retention: age_takes_what_is_old, live_rows_stay, slots_ahead_of_the_cursor_stay,
-                    count_keeps_the_newest, batches_are_small, bytes_are_a_limit,
+                    count_keeps_the_newest, what_went_is_still_counted, batches_are_small, bytes_are_a_limit,
                     attempts_go_with_their_run, incidents_go_when_over, retired_jobs_go_at_last,
                     numbers_never_come_back;
                 random: random_changes_agree_with_the_model;

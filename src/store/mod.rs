@@ -97,7 +97,9 @@ pub trait Store: Send + Sync + 'static {
     /// Incidents, newest first; only open ones unless `all`.
     async fn incidents(&self, all: bool, limit: u32) -> Result<Vec<Incident>>;
 
-    /// For each stored job: counts by slot state since `since`, last success, last failure.
+    /// For each stored job: what is live now, counts by slot state of what was over since the beginning
+    /// of the hour (UTC) that `since` lies in, last success, last failure. What retention has deleted in
+    /// between counts as well.
     async fn summaries(&self, since: Timestamp) -> Result<BTreeMap<JobName, Summary>>;
 
     /// Ends of the job's last runs, newest first: what incident rules look at.

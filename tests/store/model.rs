@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use jada::model::{
     Attempt, Cause, Incident, IncidentChange, IncidentId, IncidentState, JobId, JobName, NodeId,
-    Outcome, Revision, Run, RunId, RunState,
+    Outcome, Revision, Run, RunId, RunState, SlotState,
 };
 use jada::store::{
     Applied, Change, JobEntry, JobState, Keep, Pause, RunQuery, RunRow, SlotQuery, SlotRow,
@@ -20,6 +20,7 @@ pub(crate) struct Model {
     pub(crate) runs: Vec<Row>,
     incidents: Vec<Incident>,
     leases: BTreeMap<NodeId, Timestamp>,
+    tally: BTreeMap<(JobId, i64, SlotState), u64>,
 }
 
 #[derive(Clone, Debug)]
@@ -61,6 +62,18 @@ impl Row {
         let end = self.ended_at()?;
         Some(end.max(slot.unwrap_or(self.run.created_at)))
     }
+}
+
+/// Whether there is one left; takes it.
+fn take(left: &mut u32) -> bool {
+    left.checked_sub(1).is_some_and(|rest| {
+        *left = rest;
+        true
+    })
+}
+
+fn hour(at: Timestamp) -> i64 {
+    at.as_second().div_euclid(3600)
 }
 
 /// What changes do.
@@ -253,6 +266,12 @@ impl Model {
     }
 
     fn remember(&mut self, job: JobId, state: &RunState) {
+        let (at, count) = match state {
+            RunState::Queued { .. } | RunState::Running { .. } => return,
+            RunState::Finished { at, .. } => (at, 1),
+            RunState::NotRun { at, count, .. } => (at, *count),
+        };
+        *self.tally.entry((job, hour(*at), slot_state(state))).or_default() += count;
         let RunState::Finished { at, outcome } = state else { return };
         let job = self.job(job).unwrap();
         if outcome.is_success() {
@@ -371,13 +390,13 @@ impl Model {
     pub(crate) fn summaries(&self, since: Timestamp) -> BTreeMap<JobName, Summary> {
         let summary = |job: &Job| {
             let mut counts = BTreeMap::new();
-            for row in self.runs.iter().filter(|row| row.run.job == job.state.id) {
-                if row.ended_at().is_none_or(|at| at >= since) {
-                    let count = match row.run.state {
-                        RunState::NotRun { count, .. } => count,
-                        _ => 1,
-                    };
-                    *counts.entry(slot_state(&row.run.state)).or_default() += count;
+            let of_job = |row: &&Row| row.run.job == job.state.id && row.is_live();
+            for row in self.runs.iter().filter(of_job) {
+                *counts.entry(slot_state(&row.run.state)).or_default() += 1;
+            }
+            for ((of, at, state), count) in &self.tally {
+                if *of == job.state.id && *at >= hour(since) {
+                    *counts.entry(*state).or_default() += count;
                 }
             }
             Summary {
@@ -435,11 +454,17 @@ impl Model {
                 assert!(all <= keep.per_job.max(bound), "too many like {row:?}");
             }
         }
-        self.incidents.retain(|incident| incident.resolved_at.is_none_or(|at| at >= cutoff));
-        let runs = &self.runs;
+        for row in &went {
+            self.tally.retain(|(job, at, _), _| *job != row.run.job || *at >= hour(cutoff));
+        }
+        let mut left = keep.batch;
+        self.incidents.retain(|incident| {
+            incident.resolved_at.is_none_or(|at| at >= cutoff) || !take(&mut left)
+        });
+        let (mut left, runs) = (keep.batch, &self.runs);
         self.jobs.retain(|job| {
             let used = runs.iter().any(|row| row.run.job == job.state.id);
-            used || job.retired_at.is_none_or(|at| at >= cutoff)
+            used || job.retired_at.is_none_or(|at| at >= cutoff) || !take(&mut left)
         });
     }
 

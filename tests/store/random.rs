@@ -8,16 +8,24 @@ use jada::model::{
     RunId, RunState, Severity, SlotState,
 };
 use jada::store::{Batch, Change, JobEntry, Keep, Pause, RunQuery, SlotQuery, Store};
+use jiff::Timestamp;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{Config, TestRunner};
 
 use crate::model::Model;
-use crate::world::{Opener, at, job_name, start_of_daemon};
+use crate::world::{Opener, job_name, start_of_daemon};
 
 const NAMES: [&str; 4] = ["alpha", "beta", "gamma", "delta"];
 const KEYS: [&str; 3] = ["job/alpha", "job/beta", "file/x.yaml"];
+
+/// Seconds of one step of the test's time: a walk of some dozen steps goes over several hours.
+const STEP: i64 = 240;
+
+fn at(step: i64) -> Timestamp {
+    crate::world::at(step * STEP)
+}
 
 /// One call, with what it names still open: a run or job is picked among those that exist by then.
 #[derive(Clone, Debug)]
@@ -141,7 +149,7 @@ impl Pair {
                     self.model.renew(self.nodes[1], at(*until));
                 }
                 Call::Prune { age, per_job, batch } => {
-                    let age = Duration::from_secs(*age);
+                    let age = Duration::from_secs(age * STEP.unsigned_abs());
                     let keep = Keep { age, per_job: *per_job, bytes: None, batch: *batch };
                     let gone = self.store.prune(keep, at(self.now)).await.unwrap();
                     self.model.prune(&keep, at(self.now), &gone);

@@ -100,6 +100,23 @@ pub(crate) async fn count_keeps_the_newest(open: Opener) {
     assert_eq!(world.slots(alpha).await, [(9, SlotState::Pending), (8, SlotState::Skipped)]);
 }
 
+pub(crate) async fn what_went_is_still_counted(open: Opener) {
+    let world = World::new(open).await;
+    world.move_cursor(world.alpha, 0, 9_999).await;
+    for second in [1, 2, 3, 4000, 4001] {
+        world.over(second, success()).await;
+    }
+    let counts = async || {
+        let summaries = world.store.summaries(at(0)).await.unwrap();
+        summaries[&job_name("alpha")].counts.clone()
+    };
+    assert_eq!(prune(&world, Keep { per_job: 1, ..ALL }, 4002).await.len(), 4);
+    assert_eq!(counts().await, [(SlotState::Ran, 5)], "they are not too old");
+    world.over(4003, success()).await;
+    assert_eq!(prune(&world, older_than(300), 4302).await.len(), 1);
+    assert_eq!(counts().await, [(SlotState::Ran, 3)], "the first hour is too old by now");
+}
+
 pub(crate) async fn batches_are_small(open: Opener) {
     let world = World::new(open).await;
     world.move_cursor(world.alpha, 0, 100).await;

@@ -21,6 +21,11 @@ pub(super) const FAILED: i64 = 3;
 /// Every state in which a row is over.
 pub(super) const OVER: std::ops::RangeInclusive<i64> = RAN..=7;
 
+/// The hour that a time lies in, counted from 1970.
+pub(super) fn hour(millis: i64) -> i64 {
+    millis.div_euclid(60 * 60 * 1000)
+}
+
 /// The number of a slot's state; a row's `state` holds the same.
 pub(super) fn state_code(state: SlotState) -> i64 {
     match state {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use rusqlite::ffi::SQLITE_CONSTRAINT_FOREIGNKEY;
 use rusqlite::{Connection, OptionalExtension as _, Result, ToSql, named_params, params};
 
-use super::columns::{End, QUEUED, State, cause_codes, revision_code};
+use super::columns::{End, FAILED, QUEUED, RAN, State, cause_codes, hour, revision_code};
 use super::incident;
 use crate::model::{AttemptNo, Cause, Holder, JobId, NodeId, Outcome, Revision, RunId, RunState};
 use crate::store::{Applied, Batch, Change, Pause};
@@ -216,26 +216,29 @@ impl At<'_> {
 
     /// Keeps the job's own numbers, which outlive the rows that they are taken from.
     fn tally(&self, job: JobId, state: &RunState) -> Result<()> {
-        let execute = |sql, params: &[&dyn ToSql]| {
-            self.connection.prepare_cached(sql)?.execute(params).map(drop)
-        };
-        match state {
-            RunState::Queued { .. } | RunState::Running { .. } => Ok(()),
-            RunState::Finished { at, outcome: Outcome::Succeeded { .. } } => execute(
+        let to = State::of(state);
+        let Some(at) = to.ended_at else { return Ok(()) };
+        let mut count = self.connection.prepare_cached(
+            "INSERT INTO tally (job, hour, state, count) VALUES (?1, ?2, ?3, ?4) \
+             ON CONFLICT DO UPDATE SET count = count + excluded.count",
+        )?;
+        count.execute([job.0, hour(at), to.code, to.count])?;
+        let failure = to.end.text.unwrap_or_default();
+        let (sql, columns): (_, &[&dyn ToSql]) = match to.code {
+            RAN => (
                 "UPDATE job SET ended = ended + 1, \
                  last_success = max(coalesce(last_success, ?2), ?2) WHERE id = ?1",
-                &[&job.0, &at.as_millisecond()],
+                &[&job.0, &at],
             ),
-            RunState::Finished { at, outcome: Outcome::Failed(failure) } => execute(
+            FAILED => (
                 "UPDATE job SET ended = ended + 1, \
                  last_failure = iif(?2 >= coalesce(last_failed_at, ?2), ?3, last_failure), \
                  last_failed_at = max(coalesce(last_failed_at, ?2), ?2) WHERE id = ?1",
-                &[&job.0, &at.as_millisecond(), &failure.message],
+                &[&job.0, &at, &failure],
             ),
-            RunState::NotRun { .. } => {
-                execute("UPDATE job SET ended = ended + 1 WHERE id = ?1", &[&job.0])
-            }
-        }
+            _ => ("UPDATE job SET ended = ended + 1 WHERE id = ?1", &[&job.0]),
+        };
+        self.connection.prepare_cached(sql)?.execute(columns).map(drop)
     }
 
     fn state_of(&self, run: RunId) -> Result<Option<i64>> {

@@ -9,11 +9,11 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, Result, ToSql, named_params, params};
+use rusqlite::{Connection, OptionalExtension as _, Result, Row, ToSql, params};
 
 use super::columns::{
-    self, FAILED, OVER, QUEUED, RAN, RUN, RUN_WIDTH, RUNNING, name, outcome, state_code, state_of,
-    text, time,
+    self, FAILED, OVER, QUEUED, RAN, RUN, RUN_WIDTH, RUNNING, hour, name, outcome, state_code,
+    state_of, text, time,
 };
 use crate::model::{
     Attempt, Cause, JobId, JobName, Outcome, Revision, Run, RunId, RunState, SlotState,
@@ -41,28 +41,7 @@ pub(super) fn attempts(connection: &Connection, run: RunId) -> Result<Vec<Attemp
 /// Slots, newest nominal time first.
 pub(super) fn slots(connection: &Connection, query: &SlotQuery) -> Result<Vec<SlotRow>> {
     let Some(job) = job_id(connection, query.job.as_ref())? else { return Ok(Vec::new()) };
-    let bounds = "kind = 0 AND ref >= :since AND ref < :until";
-    let leg = |index: &str, only: &str| {
-        let only = one_job(only, job);
-        format!(
-            "SELECT * FROM (SELECT id, ref FROM run INDEXED BY {index} WHERE {only} AND {bounds} \
-             ORDER BY ref DESC, id DESC LIMIT :limit)"
-        )
-    };
-    let over = if job.is_some() { "run_slot_job" } else { "run_slot" };
-    let all = query.states.is_empty();
-    let legs = if all && job.is_some() {
-        vec![leg("run_cause", "TRUE")]
-    } else {
-        let state = |state| all || query.states.iter().any(|wanted| state_code(*wanted) == state);
-        let live = [QUEUED, RUNNING].into_iter().filter(|code| state(*code));
-        let live = live.map(|code| leg("run_live", &format!("state < 2 AND state = {code}")));
-        let over_legs = OVER.filter(|code| state(*code));
-        live.chain(over_legs.map(|code| leg(over, &format!("state >= 2 AND state = {code}"))))
-            .collect()
-    };
-    let sql = merged(&legs, "ref");
-    let mut statement = connection.prepare_cached(&sql)?;
+    let mut statement = connection.prepare_cached(&slots_sql(query, job))?;
     let since = query.since.map_or(i64::MIN, Timestamp::as_millisecond);
     let until = query.until.map_or(i64::MAX, Timestamp::as_millisecond);
     let mut bound: Vec<(&str, &dyn ToSql)> =
@@ -74,35 +53,38 @@ pub(super) fn slots(connection: &Connection, query: &SlotQuery) -> Result<Vec<Sl
     rows.filter_map(Result::transpose).collect()
 }
 
+fn slots_sql(query: &SlotQuery, job: Option<i64>) -> String {
+    let bounds = "kind = 0 AND ref >= :since AND ref < :until";
+    let leg = |index: &str, only: &str| {
+        let only = one_job(only, job);
+        format!(
+            "SELECT * FROM (SELECT id, ref FROM run INDEXED BY {index} WHERE {only} AND {bounds} \
+             ORDER BY ref DESC, id DESC LIMIT :limit)"
+        )
+    };
+    let all = query.states.is_empty();
+    if all && job.is_some() {
+        return merged(&[leg("run_cause", "TRUE")], "ref");
+    }
+    let wanted = |code: &i64| all || query.states.iter().any(|state| state_code(*state) == *code);
+    let live = [QUEUED, RUNNING].into_iter().filter(wanted);
+    let live = live.map(|code| leg("run_live", &format!("state < 2 AND state = {code}")));
+    let index = if job.is_some() { "run_slot_job" } else { "run_slot" };
+    let over = OVER.filter(wanted);
+    let over = over.map(|code| leg(index, &format!("state >= 2 AND state = {code}")));
+    merged(&live.chain(over).collect::<Vec<_>>(), "ref")
+}
+
 /// Runs, newest first.
 pub(super) fn runs(connection: &Connection, query: &RunQuery) -> Result<Vec<RunRow>> {
     if let Some(id) = query.id {
         return Ok(run(connection, id)?.into_iter().collect());
     }
-    let Some(job) = job_id(connection, query.job.as_ref())? else { return Ok(Vec::new()) };
-    let bounds = "created_at >= :since AND (created_at, id) < (:at, :before)";
-    let leg = |index: &str, only: &str| {
-        let only = one_job(only, job);
-        format!(
-            "SELECT * FROM (SELECT id, created_at FROM run INDEXED BY {index} WHERE {only} \
-             AND {bounds} ORDER BY created_at DESC, id DESC LIMIT :limit)"
-        )
-    };
-    let over = if job.is_some() { "run_over_job" } else { "run_over" };
-    let mut legs = Vec::new();
-    if !query.failed {
-        legs.push(leg("run_live", "state < 2"));
-    }
-    for code in [RAN, FAILED] {
-        if !query.live && (code == FAILED || !query.failed) {
-            let run = "state >= 2 AND (kind <> 0 OR state <= 3)";
-            legs.push(leg(over, &format!("{run} AND state = {code}")));
-        }
-    }
-    if legs.is_empty() {
+    if query.live && query.failed {
         return Ok(Vec::new());
     }
-    let mut statement = connection.prepare_cached(&merged(&legs, "created_at"))?;
+    let Some(job) = job_id(connection, query.job.as_ref())? else { return Ok(Vec::new()) };
+    let mut statement = connection.prepare_cached(&runs_sql(query, job))?;
     let since = query.since.map_or(i64::MIN, Timestamp::as_millisecond);
     let (at, before) = page(connection, query.before)?;
     let mut bound: Vec<(&str, &dyn ToSql)> =
@@ -111,6 +93,29 @@ pub(super) fn runs(connection: &Connection, query: &RunQuery) -> Result<Vec<RunR
         bound.push((":job", job));
     }
     statement.query_map(bound.as_slice(), run_row)?.collect()
+}
+
+fn runs_sql(query: &RunQuery, job: Option<i64>) -> String {
+    let bounds = "created_at >= :since AND (created_at, id) < (:at, :before)";
+    let leg = |index: &str, only: &str| {
+        let only = one_job(only, job);
+        format!(
+            "SELECT * FROM (SELECT id, created_at FROM run INDEXED BY {index} WHERE {only} \
+             AND {bounds} ORDER BY created_at DESC, id DESC LIMIT :limit)"
+        )
+    };
+    let index = if job.is_some() { "run_over_job" } else { "run_over" };
+    let over = |code| {
+        let run = "state >= 2 AND (kind <> 0 OR state <= 3)";
+        leg(index, &format!("{run} AND state = {code}"))
+    };
+    let live = leg("run_live", "state < 2");
+    let legs = match (query.live, query.failed) {
+        (true, _) => vec![live],
+        (false, true) => vec![over(FAILED)],
+        (false, false) => vec![live, over(RAN), over(FAILED)],
+    };
+    merged(&legs, "created_at")
 }
 
 /// One run, or the record of a slot that did not run.
@@ -157,7 +162,7 @@ fn job_id(connection: &Connection, job: Option<&JobName>) -> Result<Option<Optio
     Ok(id.map(Some))
 }
 
-fn run_row(row: &rusqlite::Row<'_>) -> Result<RunRow> {
+fn run_row(row: &Row<'_>) -> Result<RunRow> {
     Ok(RunRow {
         run: columns::run(row)?,
         job: name(row, RUN_WIDTH)?,
@@ -166,7 +171,7 @@ fn run_row(row: &rusqlite::Row<'_>) -> Result<RunRow> {
 }
 
 /// `None` for a row without a slot, which the statement doesn't return.
-fn slot_row(row: &rusqlite::Row<'_>) -> Result<Option<SlotRow>> {
+fn slot_row(row: &Row<'_>) -> Result<Option<SlotRow>> {
     let RunRow { job, run, .. } = run_row(row)?;
     let Cause::Slot(slot) = run.cause else { return Ok(None) };
     let state = slot_state(&run.state);
@@ -192,6 +197,15 @@ pub(super) fn recent_ends(
     job: JobId,
     limit: u32,
 ) -> Result<Vec<(Timestamp, Outcome)>> {
+    let mut query = connection.prepare_cached(&ends_sql())?;
+    let read = |row: &Row<'_>| {
+        let end = outcome([row.get(1)?, row.get(2)?, row.get(3)?], text(row, 4)?)?;
+        Ok((time(row.get(0)?)?, end))
+    };
+    query.query_map(params![job.0, limit], read)?.collect()
+}
+
+fn ends_sql() -> String {
     let leg = |code| {
         format!(
             "SELECT * FROM (SELECT id, ended_at FROM run INDEXED BY run_end \
@@ -200,19 +214,14 @@ pub(super) fn recent_ends(
         )
     };
     let hits = [leg(RAN), leg(FAILED)].join(" UNION ALL ");
-    let mut query = connection.prepare_cached(&format!(
+    format!(
         "SELECT r.ended_at, r.class, r.exit_code, r.retry_after, r.text \
          FROM (SELECT * FROM ({hits}) ORDER BY ended_at DESC, id DESC LIMIT ?2) AS hit \
          CROSS JOIN run r ON r.id = hit.id ORDER BY hit.ended_at DESC, hit.id DESC"
-    ))?;
-    let read = |row: &rusqlite::Row<'_>| {
-        let end = outcome([row.get(1)?, row.get(2)?, row.get(3)?], text(row, 4)?)?;
-        Ok((time(row.get(0)?)?, end))
-    };
-    query.query_map(params![job.0, limit], read)?.collect()
+    )
 }
 
-/// Each job's numbers. What is over is counted by its end, inside an index; what is live, always.
+/// Each job's numbers.
 pub(super) fn summaries(
     connection: &Connection,
     since: Timestamp,
@@ -246,17 +255,130 @@ pub(super) fn summaries(
 }
 
 fn counts(connection: &Connection, since: Timestamp) -> Result<Vec<(i64, SlotState, u64)>> {
-    let states = OVER.map(|code| format!("({code})")).collect::<Vec<_>>().join(", ");
-    let mut query = connection.prepare_cached(&format!(
-        "SELECT job, state, count(*) FROM run INDEXED BY run_live WHERE state < 2 \
-         GROUP BY job, state \
-         UNION ALL \
-         SELECT * FROM (SELECT j.id, s.column1, (SELECT sum(count) FROM run r INDEXED BY run_end \
-         WHERE r.job = j.id AND r.state >= 2 AND r.state = s.column1 AND r.ended_at >= :since) \
-         AS sum FROM job j CROSS JOIN (VALUES {states}) AS s) WHERE sum > 0"
-    ))?;
-    let read = |row: &rusqlite::Row<'_>| {
+    let mut query = connection.prepare_cached(COUNTS)?;
+    let read = |row: &Row<'_>| {
         Ok((row.get(0)?, state_of(row.get(1)?)?, row.get::<_, i64>(2)?.cast_unsigned()))
     };
-    query.query_map(named_params! { ":since": since.as_millisecond() }, read)?.collect()
+    query.query_map([hour(since.as_millisecond())], read)?.collect()
+}
+
+/// What is live is counted row by row, what is over hour by hour.
+const COUNTS: &str = "\
+    SELECT job, state, count(*) FROM run INDEXED BY run_live WHERE state < 2 GROUP BY job, state \
+    UNION ALL \
+    SELECT j.id, t.state, sum(t.count) FROM job j CROSS JOIN tally t \
+    ON t.job = j.id AND t.hour >= ?1 GROUP BY j.id, t.state";
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+    use rusqlite::StatementStatus;
+
+    use super::*;
+    use crate::model::{Cause, Failure, FailureClass, NotRun};
+    use crate::store::sqlite::{Options, commit, jobs, writing};
+    use crate::store::{Batch, Change, JobEntry};
+
+    fn minute(index: i64) -> Timestamp {
+        Timestamp::UNIX_EPOCH + SignedDuration::from_mins(index)
+    }
+
+    struct History {
+        connection: Connection,
+        slots: i64,
+        _folder: tempfile::TempDir,
+    }
+
+    /// A store where `slots` slots of two jobs are over: in turn ran, failed and skipped.
+    fn history(slots: i64) -> History {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = writing(&folder.path().join("s.db"), Options::default()).unwrap();
+        let entry = |name| JobEntry {
+            name: JobName::parse(name).unwrap(),
+            revision: Revision(1),
+            schedule: Revision(1),
+        };
+        let names = [entry("a"), entry("b")];
+        let known = jobs::sync(&connection, &names, minute(0)).unwrap();
+        let record = |index: i64| {
+            let at = minute(index);
+            let failure = Failure::new(FailureClass::Permanent, "no");
+            let state = match index % 3 {
+                0 => RunState::Finished { at, outcome: Outcome::Succeeded { note: "ok".into() } },
+                1 => RunState::Finished { at, outcome: Outcome::Failed(failure) },
+                _ => RunState::NotRun {
+                    at,
+                    verdict: NotRun::Skipped,
+                    reason: "paused".into(),
+                    count: 1,
+                },
+            };
+            let job = known[usize::from(index % 2 == 0)].id;
+            Change::Record { job, revision: Revision(1), cause: Cause::Slot(at), state }
+        };
+        connection.execute_batch("BEGIN").unwrap();
+        for index in 0..slots {
+            let batch = Batch { now: minute(index), changes: vec![record(index)] };
+            commit::batch(&connection, &batch).unwrap();
+        }
+        connection.execute_batch("COMMIT").unwrap();
+        History { connection, slots, _folder: folder }
+    }
+
+    /// Steps of SQLite's machine that a cached statement has taken.
+    fn steps(connection: &Connection, sql: &str) -> i32 {
+        let statement = connection.prepare_cached(sql).unwrap();
+        statement.reset_status(StatementStatus::VmStep)
+    }
+
+    /// The price of each list, in steps instead of time: 50 times the history, the same price.
+    #[test]
+    fn lists_cost_the_same_whatever_the_history() {
+        let (small, large) = (history(60), history(3000));
+        for name in [None, Some(JobName::parse("a").unwrap())] {
+            let job = name.is_some().then_some(1);
+            for states in [vec![], vec![SlotState::Failed], vec![SlotState::Missed, SlotState::Ran]]
+            {
+                same_price(&small, &large, |connection, newest| {
+                    let query = SlotQuery {
+                        job: name.clone(),
+                        states: states.clone(),
+                        since: Some(minute(newest - 40)),
+                        until: Some(minute(newest - 3)),
+                        limit: 5,
+                    };
+                    slots(connection, &query).unwrap();
+                    slots_sql(&query, job)
+                });
+            }
+            for (failed, since) in [(false, 40), (true, 40), (false, 9)] {
+                same_price(&small, &large, |connection, newest| {
+                    let query = RunQuery {
+                        job: name.clone(),
+                        failed,
+                        since: Some(minute(newest - since)),
+                        limit: 5,
+                        ..RunQuery::default()
+                    };
+                    runs(connection, &query).unwrap();
+                    runs_sql(&query, job)
+                });
+            }
+        }
+        same_price(&small, &large, |connection, _| {
+            recent_ends(connection, JobId(1), 5).unwrap();
+            ends_sql()
+        });
+    }
+
+    /// `ask` is told the newest slot's minute, and returns the statement that it has used.
+    fn same_price(small: &History, large: &History, ask: impl Fn(&Connection, i64) -> String) {
+        let price = |history: &History| {
+            let sql = ask(&history.connection, history.slots - 1);
+            (steps(&history.connection, &sql), sql)
+        };
+        let ((few, _), (many, sql)) = (price(small), price(large));
+        assert!(few > 0, "it has run: {sql}");
+        assert!(many <= few + few / 10, "{few} steps became {many}: {sql}");
+    }
 }

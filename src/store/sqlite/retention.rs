@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, Result, ToSql, named_params};
 
-use super::columns::{FAILED, OVER, RAN};
+use super::columns::{FAILED, OVER, RAN, hour};
 use crate::model::RunId;
 use crate::store::Keep;
 
@@ -34,7 +34,7 @@ pub(super) fn size(connection: &Connection) -> Result<u64> {
 pub(super) fn prune(connection: &Connection, keep: &Keep, now: Timestamp) -> Result<Vec<RunId>> {
     let age = SignedDuration::try_from(keep.age).unwrap_or(SignedDuration::MAX);
     let cutoff = now.saturating_sub(age).unwrap_or(Timestamp::MIN).as_millisecond();
-    let mut batch = Batch { connection, left: keep.batch, gone: Vec::new() };
+    let mut batch = Batch { connection, cutoff, left: keep.batch, gone: Vec::new() };
     batch.older_than(cutoff)?;
     batch.beyond(keep.per_job)?;
     if keep.bytes.is_some_and(|most| size(connection).is_ok_and(|size| size > most)) {
@@ -49,6 +49,8 @@ pub(super) fn prune(connection: &Connection, keep: &Keep, now: Timestamp) -> Res
 /// What one call may still delete, and what it has deleted.
 struct Batch<'a> {
     connection: &'a Connection,
+    /// Ends before this are too old.
+    cutoff: i64,
     left: u32,
     gone: Vec<RunId>,
 }
@@ -120,7 +122,13 @@ impl Batch<'_> {
         }
         let mut count =
             self.connection.prepare_cached("UPDATE job SET ended = ended - ?2 WHERE id = ?1")?;
-        ended.into_iter().try_for_each(|(job, rows)| count.execute([job, rows]).map(drop))
+        let mut hours =
+            self.connection.prepare_cached("DELETE FROM tally WHERE job = ?1 AND hour < ?2")?;
+        for (job, rows) in ended {
+            count.execute([job, rows])?;
+            hours.execute([job, hour(self.cutoff)])?;
+        }
+        Ok(())
     }
 }
 

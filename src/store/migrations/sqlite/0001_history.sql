@@ -104,8 +104,20 @@ CREATE INDEX run_slot_job ON run (job, state, ref) WHERE kind = 0 AND state >= 2
 CREATE INDEX run_over ON run (state, created_at) WHERE state >= 2 AND (kind <> 0 OR state <= 3);
 CREATE INDEX run_over_job ON run (job, state, created_at)
     WHERE state >= 2 AND (kind <> 0 OR state <= 3);
--- A job's ends in order, and its numbers over a time: `count` makes that an index-only scan.
-CREATE INDEX run_end ON run (job, state, ended_at, count) WHERE state >= 2;
+-- A job's ends in order: what incident rules look at, and what retention by count takes.
+CREATE INDEX run_end ON run (job, state, ended_at) WHERE state >= 2;
+
+-- A job's numbers by the hour, so that a summary adds up some hours and not each row. They outlive the
+-- rows: a job that runs each second still knows how its day went when retention keeps 1,000 rows.
+CREATE TABLE tally (
+    job   INTEGER NOT NULL REFERENCES job (id) ON DELETE CASCADE,
+    -- Hours since 1970, by when it was over.
+    hour  INTEGER NOT NULL,
+    -- As in `run`, from 2.
+    state INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    PRIMARY KEY (job, hour, state)
+) STRICT, WITHOUT ROWID;
 
 -- Attempts that have ended; the one under way is part of its run.
 CREATE TABLE attempt (
