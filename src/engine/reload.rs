@@ -95,7 +95,8 @@ struct Watch {
 
 impl Watch {
     fn on(dir: &Path, tell: mpsc::Sender<()>) -> Self {
-        let target = dir.to_path_buf();
+        // Events carry absolute paths, whatever the watch was asked for with.
+        let target = std::path::absolute(dir).unwrap_or_else(|_| dir.to_path_buf());
         let heard = move |event: notify::Result<notify::Event>| {
             let relevant = event.as_ref().map_or(true, |event| concerns(event, &target));
             if relevant {
