@@ -5,7 +5,7 @@
 //!
 //! ```text
 //!  callers ──requests──▶ writer (one thread, group commit, synchronous FULL)
-//!     │                    commit · incident · jobs · retention
+//!     │                    request: commit · incident · jobs · retention
 //!     └────queries──────▶ reader (at most two read-only connections)
 //!                          query
 //! ```
@@ -21,6 +21,7 @@ mod jobs;
 mod migrate;
 mod query;
 mod reader;
+mod request;
 mod retention;
 mod writer;
 
@@ -33,6 +34,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, ffi};
 
 use self::reader::Reader;
+use self::request::{Reply, Request};
 use self::writer::Writer;
 use super::{
     Applied, Batch, Error, JobEntry, JobState, Keep, NewNode, Result, RunQuery, RunRow, SlotQuery,
@@ -112,13 +114,9 @@ impl Sqlite {
         Err(Error::Open { path: path.into(), reason: reason.into() })
     }
 
-    async fn write<T, F>(&self, weight: usize, work: F) -> Result<T>
-    where
-        T: Send + 'static,
-        F: FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
-    {
+    async fn write<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T> {
         match &self.writer {
-            Some(writer) => writer.write(weight, work).await,
+            Some(writer) => writer.write(request).await,
             None => Err(Error::Write("it was opened to read only".into())),
         }
     }
@@ -159,11 +157,11 @@ fn writing(path: &Path, options: Options) -> rusqlite::Result<Connection> {
 #[async_trait]
 impl Store for Sqlite {
     async fn register(&self, node: NewNode) -> Result<NodeId> {
-        self.write(1, move |connection| jobs::register(connection, &node)).await
+        self.write(|reply| Request::Register(node, reply)).await
     }
 
     async fn sync_jobs(&self, entries: Vec<JobEntry>, now: Timestamp) -> Result<Vec<JobState>> {
-        self.write(entries.len(), move |connection| jobs::sync(connection, &entries, now)).await
+        self.write(|reply| Request::Sync(entries, now, reply)).await
     }
 
     async fn jobs(&self) -> Result<Vec<JobState>> {
@@ -175,11 +173,11 @@ impl Store for Sqlite {
     }
 
     async fn commit(&self, batch: Batch) -> Result<Vec<Applied>> {
-        self.write(batch.changes.len(), move |connection| commit::batch(connection, &batch)).await
+        self.write(|reply| Request::Commit(batch, reply)).await
     }
 
     async fn renew(&self, node: NodeId, until: Timestamp) -> Result<()> {
-        self.write(1, move |connection| jobs::renew(connection, node, until)).await
+        self.write(|reply| Request::Renew(node, until, reply)).await
     }
 
     async fn slots(&self, query: SlotQuery) -> Result<Vec<SlotRow>> {
@@ -207,8 +205,7 @@ impl Store for Sqlite {
     }
 
     async fn prune(&self, keep: Keep, now: Timestamp) -> Result<Vec<RunId>> {
-        let weight = usize::try_from(keep.batch).unwrap_or(usize::MAX);
-        self.write(weight, move |connection| retention::prune(connection, &keep, now)).await
+        self.write(|reply| Request::Prune(keep, now, reply)).await
     }
 
     async fn size(&self) -> Result<u64> {

@@ -1,7 +1,7 @@
 //! The one thread that writes.
 //!
 //! Owns the writing connection, and turns requests that wait into one transaction: the price of a
-//! commit is the sync to disk, which a group pays once. Refuses to know what a request does.
+//! commit is the sync to disk, which a group pays once. Refuses to know what a request does (`request`).
 //!
 //! A group is optimistic. Should any request of it fail (a full disk, a damaged page: a refused
 //! condition is no failure), the group is undone and each request is tried once more in a transaction of
@@ -15,6 +15,7 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::fault;
+use super::request::{Reply, Request};
 use crate::store::{Error, Result};
 
 /// Requests that may wait before callers wait as well.
@@ -37,47 +38,8 @@ pub(super) struct Writer {
 }
 
 enum Message {
-    Write(Box<dyn Work>),
+    Write(Request),
     Close(oneshot::Sender<rusqlite::Result<()>>),
-}
-
-/// A request that can be carried out again after a group was undone.
-trait Work: Send {
-    fn weight(&self) -> usize;
-    fn perform(&mut self, connection: &Connection) -> rusqlite::Result<()>;
-    fn answer(self: Box<Self>, path: &Path, end: Result<(), &rusqlite::Error>);
-}
-
-struct Task<F, T> {
-    weight: usize,
-    work: F,
-    done: Option<T>,
-    reply: oneshot::Sender<Result<T>>,
-}
-
-impl<F, T> Work for Task<F, T>
-where
-    F: FnMut(&Connection) -> rusqlite::Result<T> + Send,
-    T: Send,
-{
-    fn weight(&self) -> usize {
-        self.weight
-    }
-
-    fn perform(&mut self, connection: &Connection) -> rusqlite::Result<()> {
-        self.done = Some((self.work)(connection)?);
-        Ok(())
-    }
-
-    fn answer(self: Box<Self>, path: &Path, end: Result<(), &rusqlite::Error>) {
-        let answer = match (end, self.done) {
-            (Ok(()), Some(done)) => Ok(done),
-            (Ok(()), None) => Err(Error::Closed),
-            (Err(error), _) => Err(fault::write(path, error)),
-        };
-        // A caller that has gone doesn't undo what it asked for.
-        let _gone = self.reply.send(answer);
-    }
 }
 
 impl Writer {
@@ -95,15 +57,10 @@ impl Writer {
         Ok(Self { path: path.into(), queue: Some(queue), thread: Some(thread) })
     }
 
-    /// Carries out `work` in a transaction and answers once it is on disk. `weight` is its number of
-    /// changes; `work` may be called twice, the first time in a transaction that is undone.
-    pub(super) async fn write<T, F>(&self, weight: usize, work: F) -> Result<T>
-    where
-        T: Send + 'static,
-        F: FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
-    {
-        let (reply, answer) = oneshot::channel();
-        self.send(Message::Write(Box::new(Task { weight, work, done: None, reply }))).await?;
+    /// Carries out a request in a transaction and answers once it is on disk.
+    pub(super) async fn write<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T> {
+        let (caller, answer) = oneshot::channel();
+        self.send(Message::Write(request(Reply::new(caller)))).await?;
         answer.await.map_err(|_| Error::Closed)?
     }
 
@@ -144,12 +101,12 @@ impl Thread {
         let mut closers = Vec::new();
         while self.messages.blocking_recv_many(&mut waiting, GROUP) > 0 {
             let mut group = Vec::new();
-            let mut weight = 0;
+            let mut weight = 0_usize;
             for message in waiting.drain(..) {
                 match message {
-                    Message::Write(work) => {
-                        weight += work.weight();
-                        group.push(work);
+                    Message::Write(request) => {
+                        weight = weight.saturating_add(request.weight());
+                        group.push(request);
                         if weight >= GROUP_WEIGHT {
                             weight = 0;
                             commit_group(&self.path, &self.connection, std::mem::take(&mut group));
@@ -177,29 +134,29 @@ fn checkpoint(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Commits a group in one transaction, or, where that fails, one by one.
-fn commit_group(path: &Path, connection: &Connection, mut group: Vec<Box<dyn Work>>) {
+fn commit_group(path: &Path, connection: &Connection, mut group: Vec<Request>) {
     if group.is_empty() {
         return;
     }
     let end = transact(connection, &mut group);
     if end.is_ok() || group.len() == 1 {
         let end = end.as_ref().copied();
-        for work in group {
-            work.answer(path, end);
+        for request in group {
+            request.answer(path, end);
         }
         return;
     }
-    for mut work in group {
-        let end = transact(connection, std::slice::from_mut(&mut work));
-        work.answer(path, end.as_ref().copied());
+    for mut request in group {
+        let end = transact(connection, std::slice::from_mut(&mut request));
+        request.answer(path, end.as_ref().copied());
     }
 }
 
 /// Carries out a group in one transaction: all of it is on disk, or nothing.
-fn transact(connection: &Connection, group: &mut [Box<dyn Work>]) -> rusqlite::Result<()> {
+fn transact(connection: &Connection, group: &mut [Request]) -> rusqlite::Result<()> {
     let begun = connection.prepare_cached("BEGIN IMMEDIATE")?.execute([]);
     let end = begun
-        .and_then(|_| group.iter_mut().try_for_each(|work| work.perform(connection)))
+        .and_then(|_| group.iter_mut().try_for_each(|request| request.perform(connection)))
         .and_then(|()| connection.prepare_cached("COMMIT")?.execute([]).map(drop));
     // On a full disk SQLite may have rolled back by itself already.
     if end.is_err() && !connection.is_autocommit() {
