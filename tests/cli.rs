@@ -10,8 +10,9 @@ use std::path::Path;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
-use jada::model::{Cause, Failure, FailureClass, Outcome, RunState};
+use jada::model::{AttemptNo, Cause, Failure, FailureClass, Outcome, RunId, RunState};
 use jada::store::{Change, Store as _};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
 
 use stage::{NOW, Stage, at, repository};
@@ -171,30 +172,64 @@ async fn what_the_command_line_gets_wrong() {
 
 /// Plays the engine for `run --wait`: takes the run through its attempts, with output.
 async fn perform(stage: &Stage, ends: &[Outcome]) {
+    let run = asked_for(stage).await;
+    for (no, end) in (1..).zip(ends) {
+        attempt(stage, run, no, end, no as usize == ends.len()).await;
+    }
+}
+
+async fn asked_for(stage: &Stage) -> RunId {
     let mut view = stage.view.subscribe();
-    let run = loop {
+    loop {
         view.borrow_and_update();
         match stage.store.live_runs().await.unwrap().first() {
-            Some(run) => break run.id,
+            Some(run) => return run.id,
             None => view.changed().await.unwrap(),
         }
-    };
-    for (no, end) in (1..).zip(ends) {
-        let holder = match stage.running() {
-            RunState::Running { holder, .. } => holder,
-            other => panic!("{other:?}"),
-        };
-        let output = stage.outputs.open(run, no, None);
-        stage.commit(vec![Change::Start { run, attempt: no, holder }]).await;
-        output.append(format!("output of attempt {no}\n").into_bytes()).await;
-        drop(output);
-        if no as usize == ends.len() {
-            stage.finish(run, no, end.clone()).await;
-        } else {
-            let next = RunState::Queued { ready_at: at(NOW), why: "retry in 10s".into() };
-            stage.end(run, no, end.clone(), next).await;
-        }
     }
+}
+
+async fn attempt(stage: &Stage, run: RunId, no: AttemptNo, end: &Outcome, last: bool) {
+    let RunState::Running { holder, .. } = stage.running() else { unreachable!() };
+    let output = stage.outputs.open(run, no, None);
+    stage.commit(vec![Change::Start { run, attempt: no, holder }]).await;
+    output.append(format!("output of attempt {no}\n").into_bytes()).await;
+    drop(output);
+    if last {
+        stage.finish(run, no, end.clone()).await;
+    } else {
+        let next = RunState::Queued { ready_at: at(NOW), why: "retry in 10s".into() };
+        stage.end(run, no, end.clone(), next).await;
+    }
+}
+
+#[tokio::test]
+async fn run_wait_says_why_a_retry_waits() {
+    let failed = Outcome::Failed(Failure::new(FailureClass::Transient, "exit status 9"));
+    let good = Outcome::Succeeded { note: String::new() };
+    let stage = Stage::new().await;
+    let mut command = jadactl(stage.dir.path(), &["run", "ask", "--wait"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut err = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert_eq!(err.next_line().await.unwrap().unwrap(), "run 1 of ask");
+    let run = asked_for(&stage).await;
+    attempt(&stage, run, 1, &failed, false).await;
+    assert_eq!(err.next_line().await.unwrap().unwrap(), "run 1 waits: retry in 10s");
+    attempt(&stage, run, 2, &good, true).await;
+    assert_eq!(err.next_line().await.unwrap().unwrap(), "attempt 2");
+    assert_eq!(err.next_line().await.unwrap().unwrap(), "run 1 succeeded");
+    let output = child.wait_with_output().await.unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(text(&output.stdout), "output of attempt 1\noutput of attempt 2\n");
+}
+
+#[tokio::test]
+async fn a_daemon_that_is_ill_is_bad_news() {
+    let stage = Stage::new().await;
+    stage.wake_at(at("2026-11-25T09:00:00Z"));
+    let status = ran(stage.dir.path(), &["status"]).await;
+    assert_eq!(status.status.code(), Some(1));
+    assert!(text(&status.stdout).contains("ill: the loop is 10m behind"));
 }
 
 #[tokio::test]
@@ -231,6 +266,11 @@ async fn run_wait_streams_the_output_and_exits_as_the_run_ended() {
         assert_eq!(output.status.code(), Some(exit), "{err}");
         assert_eq!(text(&output.stdout), out, "{err}");
         assert!(err.starts_with("run 1 of ask\n"), "{err}");
+        assert_eq!(
+            err.contains("run 1 waits: retry in 10s\nattempt 2\n"),
+            ends.len() == 2,
+            "{err}"
+        );
         assert!(err.lines().last().unwrap().contains(last), "{err}");
     }
 }

@@ -13,7 +13,7 @@ use crate::web::client;
 pub(super) const HELP: &str = "\
 Exit codes:
   0  done
-  1  bad news: errors were found, or the run failed
+  1  bad news: errors were found, the run failed, or the daemon is ill
   2  the command line is wrong
   3  the daemon can't be reached
   4  no such job or run, or the daemon refused

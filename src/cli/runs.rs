@@ -104,19 +104,28 @@ async fn follow(
 ) -> Result<RunDetail> {
     let mut told = String::new();
     loop {
-        let detail = client.wait(run, WaitQuery { attempt: no }).await?;
+        // The first attempt mostly begins at once, and why it waits is worth a word only where it does
+        // not; before a further one there is a wait that should be explained at once.
+        let detail = match no {
+            1 => client.wait(run, WaitQuery { attempt: no }).await?,
+            _ => client.run(run).await?,
+        };
         if detail.run.attempts >= no {
             if no > 1 {
                 note(&format!("attempt {no}"));
             }
             copy(client, run, OutputQuery { attempt: Some(no), follow: true }, out).await?;
             no += 1;
-        } else if detail.run.state.is_over() {
+            continue;
+        }
+        if detail.run.state.is_over() {
             return Ok(detail);
-        } else if detail.run.reason != told {
+        }
+        if detail.run.reason != told {
             told.clone_from(&detail.run.reason);
             note(&format!("run {run} waits: {told}"));
         }
+        client.wait(run, WaitQuery { attempt: no }).await?;
     }
 }
 

@@ -34,7 +34,7 @@ pub(super) async fn status(session: &mut Session, client: &Client) -> Result<Exi
             session.print.line(&format!("{heading:<10} {text}"))?;
         }
     }
-    Ok(Exit::Done)
+    Ok(if status.health.ok { Exit::Done } else { Exit::BadNews })
 }
 
 fn lines(status: &Status) -> Vec<(&'static str, String)> {

@@ -57,7 +57,8 @@ pub(super) async fn job(app: &App, name: &str) -> Result<Explanation, Problem> {
     if state.is_some_and(|state| state.paused.is_some()) {
         commands.push(format!("jadactl resume {}", job.name));
     }
-    if recent.first().is_some_and(|row| failure(&row.run).is_some()) {
+    let logs = commands.iter().any(|command| command.starts_with("jadactl logs"));
+    if !logs && recent.first().is_some_and(|row| failure(&row.run).is_some()) {
         commands.push(format!("jadactl logs {}", job.name));
     }
     let subject = match job.description.as_str() {
@@ -209,13 +210,13 @@ fn last_ends(recent: &[RunRow], state: Option<&JobState>, now: Timestamp) -> Vec
     if in_a_row > 0 {
         let last = state.and_then(|state| state.last_success);
         let last = last.map_or_else(
-            || "it has never succeeded".to_owned(),
-            |at| format!("its last success was {}", ago(at, now)),
+            || "It has never succeeded.".to_owned(),
+            |at| format!("Its last success was {}.", ago(at, now)),
         );
         told.push(match in_a_row {
-            1 => format!("Before that, {last}."),
-            n if n == LOOK_BACK as usize => format!("At least {n} runs failed in a row; {last}."),
-            n => format!("That makes {n} runs failed in a row; {last}."),
+            1 => last,
+            n if n == LOOK_BACK as usize => format!("At least {n} runs failed in a row. {last}"),
+            n => format!("That makes {n} runs failed in a row. {last}"),
         });
     }
     told
