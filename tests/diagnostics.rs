@@ -147,8 +147,16 @@ fn made() -> Vec<(&'static str, Vec<Diagnostic>)> {
             }),
         ),
         ("J008-empty", in_folder(|dir| fs::write(dir.join("empty.yaml"), "\n").unwrap())),
+        ("J009-too-many", last_of_many()),
         ("J075-crowded-minute", in_folder(|dir| fs::write(dir.join("many.yaml"), crowd).unwrap())),
     ]
+}
+
+/// The last thing that is told of a file with more mistakes than are told.
+fn last_of_many() -> Vec<Diagnostic> {
+    let keys = (0..1500).map(|n| format!("key_{n}: 1\n")).collect::<Vec<_>>().concat();
+    let told = in_folder(|dir| fs::write(dir.join("many.yaml"), keys).unwrap());
+    told.into_iter().last().into_iter().collect()
 }
 
 /// What is told about a jobs folder that `fill` fills; paths start there.

@@ -58,6 +58,7 @@ codes! {
     TooDeep = "J006" Error "values are nested too deeply";
     AliasBomb = "J007" Error "aliases expand to too much";
     EmptyFile = "J008" Error "a file is empty";
+    TooMany = "J009" Error "a file has too many findings";
 
     // YAML: J010–J019.
     Syntax = "J010" Error "the YAML cannot be parsed";

@@ -125,10 +125,72 @@ impl Diagnostic {
     }
 }
 
-/// Sorts findings by file, place and code, and drops those told twice.
+/// Most findings that are told of one file; more of them help nobody, and a file of a megabyte can make
+/// half a million.
+pub const MAX_FINDINGS: usize = 1000;
+
+/// Collects what is found in a file: one more than are told, so that [`arrange`] knows of the rest.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    list: Vec<Diagnostic>,
+    /// Where a finding goes that is one too many.
+    spare: Option<Diagnostic>,
+}
+
+impl Findings {
+    pub(super) fn push(&mut self, diagnostic: Diagnostic) -> &mut Diagnostic {
+        if self.is_full() {
+            return self.spare.insert(diagnostic);
+        }
+        self.list.push_mut(diagnostic)
+    }
+
+    /// Whether further findings are dropped.
+    pub(super) fn is_full(&self) -> bool {
+        self.list.len() > MAX_FINDINGS
+    }
+
+    pub(super) fn pop_if(&mut self, replaced: impl FnOnce(&mut Diagnostic) -> bool) {
+        self.list.pop_if(replaced);
+    }
+
+    pub(super) fn as_slice(&self) -> &[Diagnostic] {
+        &self.list
+    }
+
+    pub(super) fn into_vec(self) -> Vec<Diagnostic> {
+        self.list
+    }
+}
+
+/// Sorts findings by file, place and code, drops those told twice, and says of a file with too many of them
+/// that there are more.
 pub fn arrange(diagnostics: &mut Vec<Diagnostic>) {
     diagnostics.sort_by(|a, b| order(a).cmp(&order(b)));
     diagnostics.dedup_by(|a, b| order(a) == order(b));
+    if diagnostics.len() <= MAX_FINDINGS {
+        return;
+    }
+    let (mut kept, mut of_file): (Vec<Diagnostic>, usize) = (Vec::new(), 0);
+    for diagnostic in diagnostics.drain(..) {
+        let same = kept.last().is_some_and(|last| last.file() == diagnostic.file());
+        of_file = if same { of_file + 1 } else { 1 };
+        match of_file {
+            ..=MAX_FINDINGS => kept.push(diagnostic),
+            _ if of_file == MAX_FINDINGS + 1 => kept.push(too_many(&diagnostic)),
+            _ => {}
+        }
+    }
+    *diagnostics = kept;
+}
+
+/// Stands for a finding and for all behind it in its file.
+fn too_many(first: &Diagnostic) -> Diagnostic {
+    let span = first.span.unwrap_or_default();
+    let message = format!("more than {MAX_FINDINGS} findings in this file; the rest is left out");
+    let mut reported = Diagnostic::new(Code::TooMany, &first.source, span, message);
+    reported.help("mend those before this place first, or look whether this is a job file at all");
+    reported
 }
 
 fn order(diagnostic: &Diagnostic) -> (&str, Option<Span>, Code, &str) {
@@ -138,6 +200,21 @@ fn order(diagnostic: &Diagnostic) -> (&str, Option<Span>, Code, &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn too_many_of_one_file_are_cut() {
+        let (a, b) = (Source::new("a", "x".repeat(5000)), Source::new("b", "x"));
+        let at =
+            |source, start| Diagnostic::new(Code::BadKey, source, Span { start, end: start }, "m");
+        let mut all: Vec<_> = (0..1500).map(|start| at(&a, start)).chain([at(&b, 0)]).collect();
+        arrange(&mut all);
+        assert_eq!(all.len(), MAX_FINDINGS + 2);
+        assert_eq!((all[MAX_FINDINGS].code, all[MAX_FINDINGS].file()), (Code::TooMany, "a"));
+        assert_eq!((all[MAX_FINDINGS + 1].code, all[MAX_FINDINGS + 1].file()), (Code::BadKey, "b"));
+        let before = all.len();
+        arrange(&mut all);
+        assert_eq!(all.len(), before, "arranged once more");
+    }
 
     #[test]
     fn arranged_by_file_and_place_without_repeats() {

@@ -7,12 +7,12 @@
 //! a tree of what stood before a syntax error. Refuses to know what keys mean.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, StrInput, Tag};
 
 use super::code::Code;
-use super::diagnostic::Diagnostic;
+use super::diagnostic::{Diagnostic, Findings};
 use super::node::{Document, Entry, Node, Value};
 use super::source::{Source, Span};
 use super::{repair, scalar, traps};
@@ -49,23 +49,28 @@ pub(super) struct Read<'s> {
     pub(super) unquoted: Vec<Diagnostic>,
 }
 
+/// Most values that the anchors of one file keep for their aliases.
+const MAX_ANCHORED_VALUES: usize = 4 * MAX_ALIASED_VALUES;
+
 struct Builder<'s> {
     source: &'s Source,
     parser: Parser<'s, StrInput<'s>>,
     documents: Vec<Document<'s>>,
-    diagnostics: Vec<Diagnostic>,
-    unquoted: Vec<Diagnostic>,
+    diagnostics: Findings,
+    unquoted: Findings,
     /// The collections that are open, outermost first.
     open: Vec<Frame<'s>>,
     /// The value of the document so far.
     root: Option<Node<'s>>,
     anchors: HashMap<usize, Anchored<'s>>,
     aliased_values: usize,
+    anchored_values: usize,
 }
 
 /// What an anchor names.
 struct Anchored<'s> {
-    node: Node<'s>,
+    /// The value; `None` where it is too large to be repeated.
+    node: Option<Node<'s>>,
     values: usize,
     height: usize,
 }
@@ -111,12 +116,13 @@ impl<'s> Builder<'s> {
             source,
             parser: Parser::new_from_str_with_options(source.text(), options),
             documents: Vec::new(),
-            diagnostics: Vec::new(),
-            unquoted: Vec::new(),
+            diagnostics: Findings::default(),
+            unquoted: Findings::default(),
             open: Vec::new(),
             root: None,
             anchors: HashMap::new(),
             aliased_values: 0,
+            anchored_values: 0,
         }
     }
 
@@ -136,6 +142,7 @@ impl<'s> Builder<'s> {
             }
         }
         let Self { documents, diagnostics, unquoted, .. } = self;
+        let (diagnostics, unquoted) = (diagnostics.into_vec(), unquoted.into_vec());
         Read { documents, diagnostics, unquoted }
     }
 
@@ -168,7 +175,9 @@ impl<'s> Builder<'s> {
                 self.complete(self.raw_text(span), 0);
             }
             Event::Anchor(_, name) => {
-                self.diagnostics.extend(traps::odd_anchor(self.source, &name, span));
+                if let Some(reported) = traps::odd_anchor(self.source, &name, span) {
+                    self.diagnostics.push(reported);
+                }
             }
             Event::DocumentEnd => self.end_document(false),
             _ => {}
@@ -208,8 +217,7 @@ impl<'s> Builder<'s> {
     /// Puts a finished value into the collection that is open, as a key or as a value.
     fn complete(&mut self, node: Node<'s>, anchor: usize) {
         if anchor != 0 {
-            let (values, height) = measure(&node);
-            self.anchors.insert(anchor, Anchored { node: node.clone(), values, height });
+            self.keep(anchor, &node);
         }
         let Some(frame) = self.open.last_mut() else {
             self.root = Some(node);
@@ -232,27 +240,34 @@ impl<'s> Builder<'s> {
         }
     }
 
-    /// Applies merges, then reports and drops the keys that are there already.
+    /// Keeps what an anchor names. What is too large to be repeated, alone or together with all that is
+    /// kept, is not kept, so that nested anchors cannot multiply a large value.
+    fn keep(&mut self, anchor: usize, node: &Node<'s>) {
+        let (values, height) = measure(node);
+        self.anchored_values += values;
+        let fits = self.anchored_values <= MAX_ANCHORED_VALUES;
+        let node = fits.then(|| node.clone());
+        self.anchors.insert(anchor, Anchored { node, values, height });
+    }
+
+    /// Reports and drops the keys that are there already, then applies the merge, if there is one.
     fn close_map(&mut self, entries: Vec<Entry<'s>>) -> Vec<Entry<'s>> {
         let mut kept = distinct(self.source, entries, &mut self.diagnostics);
-        while let Some(at) = kept.iter().position(|entry| is_merge(self.source, entry)) {
-            let merge = kept.remove(at);
-            let sources = match merge.value.value {
-                Value::List(items) => items,
-                _ => vec![merge.value],
+        let Some(at) = kept.iter().position(|entry| is_merge(self.source, entry)) else {
+            return kept;
+        };
+        let merge = kept.remove(at);
+        let sources = match merge.value.value {
+            Value::List(items) => items,
+            _ => vec![merge.value],
+        };
+        let mut given: HashSet<Cow<'s, str>> = kept.iter().map(|entry| entry.key.clone()).collect();
+        for source in sources {
+            let Value::Map(merged) = source.value else {
+                self.diagnostics.push(traps::bad_merge(self.source, source.span));
+                continue;
             };
-            for source in sources {
-                let span = source.span;
-                let Value::Map(merged) = source.value else {
-                    self.diagnostics.push(traps::bad_merge(self.source, span));
-                    continue;
-                };
-                for entry in merged {
-                    if !kept.iter().any(|own| own.key == entry.key) {
-                        kept.push(entry);
-                    }
-                }
-            }
+            kept.extend(merged.into_iter().filter(|entry| given.insert(entry.key.clone())));
         }
         kept
     }
@@ -263,13 +278,13 @@ impl<'s> Builder<'s> {
             self.complete(self.raw_text(span), 0);
             return Ok(());
         };
-        let (values, height) = (anchored.values, anchored.height);
-        self.aliased_values += values;
-        if self.aliased_values > MAX_ALIASED_VALUES {
+        let height = anchored.height;
+        self.aliased_values += anchored.values;
+        let within = self.aliased_values <= MAX_ALIASED_VALUES;
+        let Some(node) = anchored.node.clone().filter(|_| within) else {
             self.diagnostics.push(traps::alias_bomb(self.source, span));
             return Err(Stop);
-        }
-        let node = anchored.node.clone();
+        };
         self.check_depth(height, span)?;
         self.complete(node, 0);
         Ok(())
@@ -324,13 +339,11 @@ impl<'s> Builder<'s> {
         let reported = traps::syntax_error(self.source, error);
         // What was an alias without anchor a moment ago, such as the `*/5` of a cron expression, is told
         // better by the error that it led to.
-        let line = |d: &Diagnostic| d.region().map(|region| region.start.line);
-        if let Some(last) = self.diagnostics.last()
-            && matches!(last.code, Code::UnknownAlias | Code::Unquoted)
-            && line(last) == line(&reported)
-        {
-            self.diagnostics.pop();
-        }
+        let line = |d: &Diagnostic| d.span.map(|span| d.source.line_of(span.start));
+        self.diagnostics.pop_if(|last| {
+            matches!(last.code, Code::UnknownAlias | Code::Unquoted)
+                && line(last) == line(&reported)
+        });
         if reported.code == Code::Unquoted {
             self.unquoted.push(reported);
         } else {
@@ -381,7 +394,7 @@ fn is_template(source: &Source, start: u32, key: &Node<'_>) -> bool {
         && source.text()[start as usize..].starts_with("{{")
 }
 
-fn key<'s>(source: &Source, node: Node<'s>, diagnostics: &mut Vec<Diagnostic>) -> Key<'s> {
+fn key<'s>(source: &Source, node: Node<'s>, diagnostics: &mut Findings) -> Key<'s> {
     let span = node.span;
     let (text, refused) = match node.value {
         Value::Text(text) => (text, false),
@@ -406,22 +419,25 @@ const SMALL_MAP: usize = 16;
 fn distinct<'s>(
     source: &Source,
     entries: Vec<Entry<'s>>,
-    diagnostics: &mut Vec<Diagnostic>,
+    diagnostics: &mut Findings,
 ) -> Vec<Entry<'s>> {
     let repeats: Vec<(usize, usize)> = repeats(&entries);
     if repeats.is_empty() {
         return entries;
     }
     for &(first, again) in &repeats {
-        let (first, again) = (&entries[first], &entries[again]);
-        diagnostics.push(traps::duplicate_key(source, first, again));
+        if !diagnostics.is_full() {
+            let (first, again) = (&entries[first], &entries[again]);
+            diagnostics.push(traps::duplicate_key(source, first, again));
+        }
     }
-    let is_repeat = |at: &usize| repeats.iter().any(|(_, again)| again == at);
+    let mut dropped = repeats.into_iter().map(|(_, again)| again).peekable();
+    let mut keep = |at: usize| dropped.next_if_eq(&at).is_none();
     let indexed = entries.into_iter().enumerate();
-    indexed.filter(|(at, _)| !is_repeat(at)).map(|(_, entry)| entry).collect()
+    indexed.filter(|(at, _)| keep(*at)).map(|(_, entry)| entry).collect()
 }
 
-/// Pairs of (first place, later place) of the same key.
+/// Pairs of (first place, later place) of the same key, in the order of the later places.
 fn repeats(entries: &[Entry<'_>]) -> Vec<(usize, usize)> {
     if entries.len() <= SMALL_MAP {
         let first = |at: usize| entries[..at].iter().position(|e| e.key == entries[at].key);

@@ -6,8 +6,9 @@
 //! at any other break.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
-use super::diagnostic::Diagnostic;
+use super::diagnostic::{Diagnostic, MAX_FINDINGS};
 use super::node::{Document, Entry, Node, Value};
 use super::parse::{Read, read};
 use super::source::{Source, Span};
@@ -22,10 +23,11 @@ pub(super) fn reread<'s>(
 ) -> (Vec<Document<'s>>, Vec<Diagnostic>) {
     let mut found = first.unquoted;
     for reading in 1.. {
-        let masks: Vec<Span> = found.iter().filter_map(|unquoted| unquoted.span).collect();
+        let masks: HashSet<Span> = found.iter().filter_map(|unquoted| unquoted.span).collect();
         let masked = Source::new(source.path(), mask(source.text(), &masks));
         let next = read(&masked);
-        if next.unquoted.is_empty() || reading == MAX_READINGS {
+        let enough = reading == MAX_READINGS || found.len() > MAX_FINDINGS;
+        if next.unquoted.is_empty() || enough {
             let rest = next.unquoted.into_iter().chain(next.diagnostics);
             found.extend(rest.map(|diagnostic| moved(diagnostic, source)));
             let restore = Restore { source, masks };
@@ -37,12 +39,12 @@ pub(super) fn reread<'s>(
 }
 
 /// The text with every masked byte replaced by a letter.
-fn mask(text: &str, masks: &[Span]) -> String {
-    let mut masked = text.to_owned();
+fn mask(text: &str, masks: &HashSet<Span>) -> String {
+    let mut masked = text.as_bytes().to_vec();
     for mask in masks {
-        masked.replace_range(mask.range(), &"x".repeat(mask.range().len()));
+        masked[mask.range()].fill(b'x');
     }
-    masked
+    String::from_utf8(masked).expect("whole texts became letters")
 }
 
 /// A finding about the masked text as one about the text itself; the places are the same.
@@ -57,7 +59,7 @@ fn moved(mut diagnostic: Diagnostic, source: &Source) -> Diagnostic {
 /// Makes the tree of a masked text one of the text itself.
 struct Restore<'s> {
     source: &'s Source,
-    masks: Vec<Span>,
+    masks: HashSet<Span>,
 }
 
 impl<'s> Restore<'s> {

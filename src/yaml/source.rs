@@ -90,12 +90,17 @@ impl Source {
     pub fn position(&self, byte: u32) -> Position {
         let text = self.text();
         let byte = floor_char_boundary(text, byte as usize);
-        let starts = self.line_starts();
-        let line = starts.partition_point(|&start| start as usize <= byte).max(1);
-        let start = starts[line - 1] as usize;
+        let line = self.line_of(Span::new(byte..byte).start);
+        let start = self.line_starts()[line as usize - 1] as usize;
         let column = text[start..byte].chars().filter(|&c| c != '\u{feff}').count() + 1;
-        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        Position { line: count(line), column: count(column) }
+        Position { line, column: u32::try_from(column).unwrap_or(u32::MAX) }
+    }
+
+    /// The line of a byte, from 1. Cheaper than its position, which counts the characters before it.
+    #[must_use]
+    pub fn line_of(&self, byte: u32) -> u32 {
+        let line = self.line_starts().partition_point(|&start| start <= byte).max(1);
+        u32::try_from(line).unwrap_or(u32::MAX)
     }
 
     /// The bytes of a line (from 1), its line break left out.

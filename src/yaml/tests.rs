@@ -291,6 +291,29 @@ fn bombs_are_refused_in_little_time() {
 }
 
 #[test]
+fn hostile_files_are_told_in_few_words() {
+    let many = |piece: &str| piece.repeat(100_000 / piece.len());
+    for text in [
+        many("a: 1\n"),
+        format!("{{{}}}", many("a: 1, ")),
+        format!("[{}]", many("&a x, ")),
+        format!("[{}]", many("&& x, ")),
+        format!("[{}]", many("*a, ")),
+        format!("[{}]", many("{{x}}, ")),
+        many("---\na: @x\nb: @x\n"),
+        many("---\na: [\n"),
+        many("a: @x\n"),
+        many("? "),
+        many("a: "),
+        many("a: b\r"),
+        format!("? '{}'\n: 1", many("x")),
+    ] {
+        let reported = report(&text);
+        assert!(reported.len() < 700_000, "{} bytes about {}", reported.len(), &text[..20]);
+    }
+}
+
+#[test]
 fn bytes_that_are_no_text() {
     let refused = |bytes: &[u8]| {
         let refused = read_text("x.yaml", bytes.to_vec()).expect_err("it is no text");

@@ -88,9 +88,11 @@ pub(super) fn unresolved_alias(source: &Source, name: &str, span: Span) -> Diagn
 
 /// An anchor whose name shows that none was meant, such as the one of `&& true`.
 pub(super) fn odd_anchor(source: &Source, name: &str, span: Span) -> Option<Diagnostic> {
+    if is_name(name) {
+        return None;
+    }
     let value = value_around(source, span.end as usize).filter(|value| value.start == span.start);
-    let why = "`&` begins an anchor in YAML";
-    (!is_name(name)).then(|| unquoted(source, value.unwrap_or(span), why))
+    Some(unquoted(source, value.unwrap_or(span), "`&` begins an anchor in YAML"))
 }
 
 fn is_name(name: &str) -> bool {
@@ -149,7 +151,7 @@ fn tab(source: &Source, at: usize, kind: &ErrorKind) -> Option<Diagnostic> {
             | ErrorKind::InvalidBlockEntryWhitespace
             | ErrorKind::InvalidMappingValueWhitespace
     );
-    let line = source.position(u32::try_from(at).ok()?).line;
+    let line = source.line_of(u32::try_from(at).ok()?);
     let indentation = |line: u32| {
         let span = source.line_span(line);
         let text = source.slice(span);
@@ -197,7 +199,7 @@ fn unquoted_value(source: &Source, at: usize, kind: &ErrorKind) -> Option<Diagno
 
 /// Whether only blanks stand before a place on its line.
 fn starts_line(source: &Source, span: Span) -> bool {
-    let line = source.line_span(source.position(span.start).line);
+    let line = source.line_span(source.line_of(span.start));
     source.slice(Span { start: line.start, end: span.start }).trim().is_empty()
 }
 
@@ -223,11 +225,17 @@ fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
+/// Longest line that is searched for the value that was meant; longer ones were written by programs.
+const LONGEST_LINE: usize = 4096;
+
 /// The value that the author most likely meant at a byte: what stands behind the nearest `key: ` or `- ` or
 /// bracket on its line, up to the line's end, a comment, or inside of brackets the next comma or bracket.
 fn value_around(source: &Source, at: usize) -> Option<Span> {
-    let line = source.line_span(source.position(u32::try_from(at).ok()?).line);
+    let line = source.line_span(source.line_of(u32::try_from(at).ok()?));
     let text = source.slice(line);
+    if text.len() > LONGEST_LINE {
+        return None;
+    }
     let at = at.checked_sub(line.start as usize)?.min(text.len());
     let (start, in_flow) = value_start(text, at);
     let rest = &text[start..];

@@ -14,7 +14,7 @@ use std::ops::{Deref, Range};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::code::Code;
-use super::diagnostic::Diagnostic;
+use super::diagnostic::{Diagnostic, Findings};
 use super::node::{Node, Value};
 use super::source::{Source, Span};
 
@@ -53,7 +53,7 @@ pub fn decode<T: Decode>(
 #[derive(Debug)]
 pub struct Decoder {
     source: Source,
-    diagnostics: Vec<Diagnostic>,
+    findings: Findings,
     /// The key whose value is being decoded.
     owner: Option<Span>,
     /// The keys of the sections around, outermost first.
@@ -64,13 +64,18 @@ impl Decoder {
     /// A decoder for values of this file.
     #[must_use]
     pub fn new(source: &Source) -> Self {
-        Self { source: source.clone(), diagnostics: Vec::new(), owner: None, scopes: Vec::new() }
+        Self {
+            source: source.clone(),
+            findings: Findings::default(),
+            owner: None,
+            scopes: Vec::new(),
+        }
     }
 
     /// What was reported.
     #[must_use]
     pub fn finish(self) -> Vec<Diagnostic> {
-        self.diagnostics
+        self.findings.into_vec()
     }
 
     /// The file.
@@ -82,12 +87,12 @@ impl Decoder {
     /// Whether a finding that refuses the file has been reported.
     #[must_use]
     pub fn has_errors(&self) -> bool {
-        self.diagnostics.iter().any(Diagnostic::is_error)
+        self.findings.as_slice().iter().any(Diagnostic::is_error)
     }
 
     /// Reports a finding; `.help(…)` and `.label(…)` can be added to what is returned.
     pub fn report(&mut self, code: Code, at: Span, message: impl Into<String>) -> &mut Diagnostic {
-        self.diagnostics.push_mut(Diagnostic::new(code, &self.source, at, message))
+        self.findings.push(Diagnostic::new(code, &self.source, at, message))
     }
 
     /// Reports that a value is of the wrong type.
@@ -212,6 +217,11 @@ impl<T: JsonSchema> JsonSchema for Located<T> {
 /// The known word nearest to one that is not known.
 #[must_use]
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    // Nobody misspells a word by that much, and comparing costs the product of the lengths.
+    const LONGEST: usize = 64;
+    if word.len() > LONGEST {
+        return None;
+    }
     let plain = |text: &str| text.to_lowercase().replace(['-', '_', ' '], "");
     let word = plain(word);
     let scored = known.into_iter().map(|candidate| {

@@ -212,53 +212,67 @@ impl<'n, 's> Fields<'n, 's> {
         if self.taken == self.entries.len() {
             return;
         }
-        let (keys, nested) = (scope.map(|keys| keys()).unwrap_or_default(), nested());
-        for entry in self.entries.iter().filter(|entry| !keys.contains(&entry.key.as_ref())) {
-            let help = self.meant(entry, &keys, &nested, cx);
+        let keys = scope.map(|keys| keys()).unwrap_or_default();
+        let known = Known { free: self.free(&keys), nested: nested(), keys };
+        for entry in self.entries.iter().filter(|entry| !known.keys.contains(&entry.key.as_ref())) {
+            if cx.findings.is_full() {
+                return;
+            }
+            let help = known.meant(&entry.key, cx);
             let message = format!("unknown key `{}`", shortened(&entry.key));
             cx.report(Code::UnknownKey, entry.key_span, message).help(help);
         }
     }
 
-    /// What the author of an unknown key probably meant.
-    fn meant(
-        &self,
-        entry: &Entry<'_>,
-        keys: &[&'static str],
-        nested: &[(&'static str, Vec<&'static str>)],
-        cx: &Decoder,
-    ) -> String {
-        let key = entry.key.as_ref();
-        let free =
-            keys.iter().copied().filter(|known| !self.entries.iter().any(|e| e.key == *known));
-        if let Some(known) = nearest(key, free) {
-            return format!("did you mean `{known}`?");
-        }
-        if let Some((section, _)) = nested.iter().find(|(_, inner)| inner.contains(&key)) {
-            return format!("`{key}` belongs under `{section}`");
-        }
-        if cx.scopes.iter().any(|outer| outer().contains(&key)) {
-            return format!("`{key}` belongs to the section around this one");
-        }
-        match nearest(key, keys.iter().copied()) {
-            Some(known) => format!("`{known}` is given already; remove this one"),
-            None => format!("the keys here are {}", listed(keys)),
-        }
+    /// The keys that are not given.
+    fn free(&self, keys: &[&'static str]) -> Vec<&'static str> {
+        let given = |key: &&str| self.entries.iter().any(|entry| entry.key == *key);
+        keys.iter().copied().filter(|key| !given(key)).collect()
     }
 
     /// Whether a missing key is there under a misspelt name. Then that is told, and it alone.
     fn is_misspelt(&self, missing: &[&'static str], cx: &Decoder) -> bool {
+        // A mapping with more unknown keys than this is no misspelt section.
+        const LOOKED_AT: usize = 64;
         let known = cx.scopes.last().map(|keys| keys()).unwrap_or_default();
+        let free = self.free(&known);
         let unknown = self.entries.iter().filter(|entry| !known.contains(&entry.key.as_ref()));
-        let free = |key: &&str| !self.entries.iter().any(|entry| entry.key == *key);
         let mut meant =
-            unknown.filter_map(|entry| nearest(&entry.key, known.iter().copied().filter(free)));
+            unknown.take(LOOKED_AT).filter_map(|entry| nearest(&entry.key, free.iter().copied()));
         meant.any(|key| missing.contains(&key))
     }
 
     /// Where a missing key is told: at the key of the section, or at the section's own first line.
     fn place(&self, cx: &Decoder) -> crate::yaml::Span {
         cx.owner.unwrap_or_else(|| self.node.head(cx.source()))
+    }
+}
+
+/// What an unknown key is compared with.
+struct Known {
+    keys: Vec<&'static str>,
+    /// Those that are not given.
+    free: Vec<&'static str>,
+    /// The keys of the sections one level down, by their own key.
+    nested: Vec<(&'static str, Vec<&'static str>)>,
+}
+
+impl Known {
+    /// What the author of an unknown key probably meant.
+    fn meant(&self, key: &str, cx: &Decoder) -> String {
+        if let Some(known) = nearest(key, self.free.iter().copied()) {
+            return format!("did you mean `{known}`?");
+        }
+        if let Some((section, _)) = self.nested.iter().find(|(_, inner)| inner.contains(&key)) {
+            return format!("`{key}` belongs under `{section}`");
+        }
+        if cx.scopes.iter().any(|outer| outer().contains(&key)) {
+            return format!("`{key}` belongs to the section around this one");
+        }
+        match nearest(key, self.keys.iter().copied()) {
+            Some(known) => format!("`{known}` is given already; remove this one"),
+            None => format!("the keys here are {}", listed(&self.keys)),
+        }
     }
 }
 

@@ -123,7 +123,9 @@ impl<'a> Piece<'a> {
         // Whole lines are joined, and the renderer folds those in between; a part of a line stays alone.
         same && {
             let bytes = self.with(span);
-            bytes.len() < AROUND * 10 && whole(bytes.start)
+            bytes.len() < AROUND * 10
+                && whole(bytes.start)
+                && source.text()[bytes].lines().all(|line| line.len() <= AROUND / 2)
         }
     }
 
