@@ -5,6 +5,7 @@
 //! given one attempt and answers with one [`Outcome`].
 
 pub mod command;
+mod given;
 pub mod health;
 pub mod output;
 pub mod process;

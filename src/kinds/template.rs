@@ -4,7 +4,7 @@
 //! not into a page). Refuses to know where the values come from.
 //!
 //! ```text
-//! {{params.region}}  {{env.HOME}}  {{job}}  {{run}}  {{slot}}  {{date slot "%Y-%m-%d"}}
+//! {{params.region}} {{env.HOME}} {{job.name}} {{run.id}} {{slot}} {{date slot "%Y-%m-%d"}}
 //! ```
 
 use std::borrow::Cow;
@@ -23,8 +23,9 @@ use serde_json::Value as Json;
 
 use crate::yaml::{Code, Decoder, Source, Span, decode};
 
-/// Values that are a single text.
-const SINGLE: [&str; 3] = ["job", "run", "slot"];
+/// Values that are known of every attempt, with what is under them; `slot` is a text itself.
+const KNOWN: [(&str, &[&str]); 3] =
+    [("job", &["name"]), ("run", &["id", "attempt", "key"]), ("slot", &[])];
 
 /// What may be called in a template.
 const HELPERS: [&str; 17] = [
@@ -257,13 +258,13 @@ impl Check<'_> {
             ["env"] => {
                 Some(("`env` holds several values".to_owned(), "name one: {{env.HOME}}".to_owned()))
             }
-            [name] if SINGLE.contains(name) => None,
-            [name, ..] if SINGLE.contains(name) => {
-                Some((format!("`{name}` holds nothing under it"), format!("write {{{{{name}}}}}")))
-            }
-            _ if self.free => None,
-            [] | ["this"] => Some(nowhere(raw)),
-            [name, ..] => Some(self.unknown(name)),
+            [] | ["this"] if !self.free => Some(nowhere(raw)),
+            [root, rest @ ..] => match KNOWN.iter().find(|(known, _)| known == root) {
+                Some((_, under)) => known(root, rest, under),
+                None if self.free => None,
+                None => Some(self.unknown(root)),
+            },
+            [] => None,
         };
         if let Some((message, help)) = wrong {
             self.report(raw, Code::TemplateUnknownValue, &message, &help);
@@ -321,7 +322,7 @@ impl Check<'_> {
         let roots = ["params", "env", "slot", "run", "job"];
         let help = match decode::nearest(name, roots) {
             Some(near) => format!("did you mean `{near}`?"),
-            None => "there are params.NAME, env.NAME, slot, run and job".to_owned(),
+            None => "there are params.NAME, env.NAME, job.name, run.id and slot".to_owned(),
         };
         (message, help)
     }
@@ -332,6 +333,28 @@ impl Check<'_> {
         let at = start..(start + what.len()).min(self.text.len());
         let (message, help) = (message.to_owned(), help.to_owned());
         self.found.push(Problem { code, at, message, help });
+    }
+}
+
+/// What is wrong with a name under one of [`KNOWN`], if anything.
+fn known(root: &str, rest: &[&str], under: &[&str]) -> Option<(String, String)> {
+    match rest {
+        [] if under.is_empty() => None,
+        [name] if under.contains(name) => None,
+        _ if under.is_empty() => {
+            Some((format!("`{root}` holds nothing under it"), format!("write {{{{{root}}}}}")))
+        }
+        [] => {
+            let help = format!("name one: {{{{{root}.{}}}}}", under[0]);
+            Some((format!("`{root}` holds several values"), help))
+        }
+        _ => {
+            let names: Vec<String> = under.iter().map(|name| format!("{root}.{name}")).collect();
+            Some((
+                format!("`{root}` has no `{}`", rest.join(".")),
+                format!("there is {}", names.join(", ")),
+            ))
+        }
     }
 }
 
@@ -405,13 +428,13 @@ mod tests {
             "{{params.region}}",
             "{{{params.region}}}",
             "{{env.HOME}}/x",
-            "{{job}}-{{run}}-{{slot}}",
+            "{{job.name}}-{{ run.id }}-{{slot}}",
             "{{params.db.name}}",
             "{{params.hosts.[1]}}",
             "{{params.hosts.0}}",
             r#"{{date slot "%F"}}"#,
             "{{#if params.count}}{{params.region}}{{/if}}",
-            "{{#each params.hosts}}{{this}} {{@index}} {{../params.region}}{{else}}{{job}}{{/each}}",
+            "{{#each params.hosts}}{{this}} {{@index}} {{../params.region}}{{else}}{{job.name}}{{/each}}",
             "{{#with params.db}}{{name}}{{/with}}",
             "{{#each params.hosts as |h|}}{{h}}{{/each}}",
             "{{len params.hosts}}",
@@ -433,12 +456,12 @@ mod tests {
             "{{nonsense}}",
             "{{params.hosts}} {{params.db}}",
             "{{params.db.nmae}}",
-            "{{slot.date}}",
+            "{{slot.date}} {{run}} {{run.no}} {{job}}",
             "{{env.HOEM}} {{env.SECRET_TOKEN}} {{env}}",
-            "{{../job}}",
+            "{{../slot}}",
             "{{this}}",
             r#"{{dat slot "%F"}}"#,
-            "{{upper job}}",
+            "{{upper slot}}",
             "a\nb {{params.x}}",
             "{{#if params.x}}{{params.y}}{{else}}{{params.z}}{{/if}}",
             "{{> partial}}",
@@ -448,7 +471,7 @@ mod tests {
             "{{params region}}",
             "{{#if params.count}}x",
             "{{#if params.count}}x{{/each}}",
-            "ok {{job}} then {{ 1x! }}",
+            "ok {{slot}} then {{ 1x! }}",
         ]
         .iter()
         .flat_map(|text| problems(text))
@@ -459,15 +482,18 @@ mod tests {
         params.zzz -> the job has no parameter `zzz`; add `zzz` to the job's `params`
         params -> `params` holds several values; name one: {{params.count}}
         region -> there is no value `region`; did you mean `params.region`?
-        nonsense -> there is no value `nonsense`; there are params.NAME, env.NAME, slot, run and job
+        nonsense -> there is no value `nonsense`; there are params.NAME, env.NAME, job.name, run.id and slot
         params.hosts -> this parameter is a list or a mapping, not a text; name a value in it, or walk through it with {{#each}}
         params.db -> this parameter is a list or a mapping, not a text; name a value in it, or walk through it with {{#each}}
         params.db.nmae -> there is no `nmae` in it; look at the job's `params`
         slot.date -> `slot` holds nothing under it; write {{slot}}
+        run -> `run` holds several values; name one: {{run.id}}
+        run.no -> `run` has no `no`; there is run.id, run.attempt, run.key
+        job -> `job` holds several values; name one: {{job.name}}
         env.HOEM -> the job does not know the variable `HOEM`; did you mean `env.HOME`?
         env.SECRET_TOKEN -> the job does not know the variable `SECRET_TOKEN`; to take it from the daemon, list it: `inherit_env: [SECRET_TOKEN]`
         env -> `env` holds several values; name one: {{env.HOME}}
-        ../job -> `../job` leads nowhere; name a value, such as {{params.name}}
+        ../slot -> `../slot` leads nowhere; name a value, such as {{params.name}}
         this -> `this` leads nowhere; name a value, such as {{params.name}}
         dat -> there is no function `dat`; did you mean `date`?
         upper -> there is no function `upper`; there are and, date, each, eq, gt, gte, if, len, lookup, lt, lte, ne, not, or, raw, unless, with
@@ -492,19 +518,19 @@ mod tests {
         let values = serde_json::json!({
             "params": { "quote": "a\"b<c>&'d'", "n": 5, "yes": true, "half": 0.5, "no": null },
             "env": { "HOME": "/root" },
-            "job": "backup", "run": 7, "slot": "2026-03-29T01:30:00Z",
+            "job": { "name": "backup" }, "run": { "id": 7 }, "slot": "2026-03-29T01:30:00Z",
         });
         for (text, expected) in [
             ("plain {x}", Ok("plain {x}")),
             ("{{params.quote}}", Ok("a\"b<c>&'d'")),
             ("{{{params.quote}}}", Ok("a\"b<c>&'d'")),
             ("{{params.n}} {{params.yes}} {{params.half}} {{params.no}}", Ok("5 true 0.5 ")),
-            ("{{env.HOME}}/{{job}}/{{run}}", Ok("/root/backup/7")),
-            (r"\{{job}}", Ok("{{job}}")),
+            ("{{env.HOME}}/{{job.name}}/{{run.id}}", Ok("/root/backup/7")),
+            (r"\{{run.id}}", Ok("{{run.id}}")),
             ("{{date slot}}", Ok("2026-03-29")),
             (r#"{{date slot "%H:%M" "Europe/Berlin"}}"#, Ok("03:30")),
             ("{{params.gone}}", Err("there is no value `params.gone`")),
-            ("{{date job}}", Err("date: 'backup' is no instant")),
+            ("{{date job.name}}", Err("date: 'backup' is no instant")),
         ] {
             let rendered = render(text, &values);
             let rendered = rendered.as_ref().map(AsRef::as_ref).map_err(String::as_str);

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use schemars::{Schema, SchemaGenerator};
 
 use super::command::{self, CommandSpec};
+use super::given::Surroundings;
 use super::health::HealthSpec;
 use super::process::environment;
 use super::template::{self, Names};
@@ -116,7 +117,7 @@ impl Kinds {
 impl Perform for Kinds {
     async fn perform(&self, mut attempt: AttemptContext) -> Outcome {
         let work = attempt.work.clone();
-        let around = command::Surroundings { inherited: &self.inherited, data_dir: &self.data_dir };
+        let around = Surroundings { inherited: &self.inherited, data_dir: &self.data_dir };
         match work.as_ref() {
             Work::Command(spec) => command::perform(spec, &mut attempt, around).await,
             Work::Health(_) => Outcome::Succeeded { note: String::new() },

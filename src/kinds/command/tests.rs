@@ -182,7 +182,7 @@ async fn variables_are_inherited_declared_and_overridden_in_this_order() {
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into();
     let text = "run: [sh, -c, 'echo $A/$B/$C/$CARGO_MANIFEST_DIR/$JADA_RUN/$CARGO_PKG_NAME']\n\
-                env: { A: own, C: '{{job}}' }\ninherit_env: [CARGO_PKG_NAME, NOT_SET_ANYWHERE]\n";
+                env: { A: own, C: '{{job.name}}' }\ninherit_env: [CARGO_PKG_NAME, NOT_SET_ANYWHERE]\n";
     assert_eq!(told(&bench.run(text).await), "ok");
     let path = std::env::var("PATH").unwrap();
     assert_eq!(bench.text().await, format!("own/common {path}/backup//42/jada\n"));
@@ -194,7 +194,7 @@ async fn templates_are_filled_in_everywhere_and_never_split_or_escaped() {
     bench.setting.params =
         serde_json::from_str(r#"{ "who": "a b $HOME \" <x>", "n": 3 }"#).unwrap();
     let text = "run: [printf, '%s|', '{{params.who}}', 'n={{params.n}}', '{{env.X}}', '{{date slot}}']\n\
-                env: { X: '{{run}}' }\n";
+                env: { X: '{{run.id}}' }\n";
     assert_eq!(told(&bench.run(text).await), "ok");
     assert_eq!(bench.text().await, "a b $HOME \" <x>|n=3|42|2026-03-01|");
     bench.run("{ run: cat, stdin: 'for {{params.who}}' }").await;
@@ -207,7 +207,7 @@ async fn templates_are_filled_in_everywhere_and_never_split_or_escaped() {
 #[tokio::test]
 async fn what_can_not_be_filled_in_is_told() {
     let bench = Bench::new();
-    let outcome = bench.run("run: [echo, '{{date job}}']").await;
+    let outcome = bench.run("run: [echo, '{{date job.name}}']").await;
     assert_eq!(told(&outcome), "permanent - can't fill in `run`: date: 'backup' is no instant");
     // Allowed by name, and not set in this environment.
     let outcome = bench.run("{ run: [echo, '{{env.NOT_SET}}'], inherit_env: [NOT_SET] }").await;

@@ -60,7 +60,8 @@ pub fn told(attempt: &AttemptContext, data_dir: &Path) -> Vec<(OsString, OsStrin
 /// A key that is the same for all attempts of a run and for no other run: what a job hands to a
 /// service that must not act twice. Named by the slot rather than by the run's number, which begins
 /// anew with a new store.
-fn run_key(attempt: &AttemptContext) -> String {
+#[must_use]
+pub fn run_key(attempt: &AttemptContext) -> String {
     match attempt.cause {
         Cause::Slot(at) => format!("{}/{at}", attempt.job),
         Cause::Manual(at) => format!("{}/manual/{at}", attempt.job),
