@@ -17,6 +17,10 @@ pub trait Clock: Send + Sync + 'static {
     /// The wall-clock time, to the millisecond.
     fn now(&self) -> Timestamp;
 
+    /// Time passed since some fixed moment, whatever happens to the wall clock: for measuring how long
+    /// something takes.
+    fn passed(&self) -> Duration;
+
     /// Waits until the wall clock reads `at`, or returns early when the wall clock was stepped
     /// (set by hand or NTP, resume from suspend). The caller looks at [`Clock::now`] again: an early
     /// return is harmless.
@@ -54,6 +58,11 @@ impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this is the one reader of real time")]
     fn now(&self) -> Timestamp {
         to_millis(Timestamp::now())
+    }
+
+    fn passed(&self) -> Duration {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        Duration::try_from(now).unwrap_or_default()
     }
 
     async fn sleep_until(&self, at: Timestamp) {
@@ -172,6 +181,10 @@ impl Sim {
 impl Clock for SimClock {
     fn now(&self) -> Timestamp {
         self.lock().now
+    }
+
+    fn passed(&self) -> Duration {
+        self.lock().passed
     }
 
     async fn sleep_until(&self, at: Timestamp) {

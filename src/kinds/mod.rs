@@ -112,6 +112,12 @@ impl Stop {
         (pull, Self(stop))
     }
 
+    /// Why the attempt must stop, if it must by now.
+    #[must_use]
+    pub fn reason(&self) -> Option<StopReason> {
+        *self.0.borrow()
+    }
+
     /// Waits until the attempt must stop. Never returns when nobody can pull it any more.
     pub async fn pulled(&mut self) -> StopReason {
         match self.0.wait_for(Option::is_some).await.map(|reason| *reason) {

