@@ -402,6 +402,10 @@ fn key<'s>(source: &Source, node: Node<'s>, diagnostics: &mut Findings) -> Key<'
             diagnostics.push(traps::bad_key(source, node.head(source)));
             (Cow::Borrowed(""), true)
         }
+        Value::Null if span.start == span.end => {
+            diagnostics.push(traps::no_key(source, span));
+            (Cow::Borrowed(""), true)
+        }
         // A key is a text, whatever it looks like: `1: x` has the key "1".
         _ => (Cow::Owned(source.slice(span).to_owned()), false),
     };

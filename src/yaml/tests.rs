@@ -125,6 +125,9 @@ fn syntax() {
         "%YAML 3.0\n---\na: b\n",
         "a: |x\n  y\n",
         "? [a]\n: b\n",
+        "a: {:b}\n",
+        ": b\n",
+        "{ : b, c }\n",
         "a: x\u{7}y\n",
         "a: !env HOME\n",
         "a: !!int x\n",
@@ -159,6 +162,11 @@ fn syntax() {
     1:1 J010 "%YAML" unsupported YAML major version
     1:4 J010 "|x" did not find expected comment or line break
     1:3 J014 "[a]" a key must be a plain text, not a list or mapping
+
+    1:1 J014 ":" the key is missing here
+        write it as `key: value`, or quote the text if it is none
+    1:3 J014 ":" the key is missing here
+        write it as `key: value`, or quote the text if it is none
     1:5 J004 "\u{7}" the control character 0x07 must not stand in YAML
         remove it, or write it as an escape in a double-quoted text
     1:4 J016 "!env" the tag `!env` is not supported here

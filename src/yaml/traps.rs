@@ -112,6 +112,14 @@ pub(super) fn bad_key(source: &Source, span: Span) -> Diagnostic {
     Diagnostic::new(Code::BadKey, source, span, "a key must be a plain text, not a list or mapping")
 }
 
+/// A value whose key is empty: `: value`.
+pub(super) fn no_key(source: &Source, span: Span) -> Diagnostic {
+    let colon = first_character(source, span);
+    let mut reported = Diagnostic::new(Code::BadKey, source, colon, "the key is missing here");
+    reported.help("write it as `key: value`, or quote the text if it is none");
+    reported
+}
+
 pub(super) fn unsupported_tag(source: &Source, span: Span) -> Diagnostic {
     let message = format!("the tag `{}` is not supported here", shortened(source.slice(span)));
     let mut reported = Diagnostic::new(Code::UnsupportedTag, source, span, message);
