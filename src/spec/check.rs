@@ -11,6 +11,7 @@ use jiff::Timestamp;
 
 use super::config::{self, Config, FILE};
 use super::cross::{self, Candidate};
+use super::crowd;
 use super::file::Reader;
 use super::load::load;
 use super::scan;
@@ -76,6 +77,7 @@ impl Checked {
         self.files += catalog.files.len();
         self.jobs += catalog.jobs.len();
         self.diagnostics.extend(catalog.diagnostics().cloned());
+        self.diagnostics.extend(crowd::lint(&catalog, settings, now));
     }
 
     /// Checks single files beside those of the jobs folder, which they may refer to. A file of the same

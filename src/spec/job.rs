@@ -103,11 +103,11 @@ pub(super) fn decode(
     values(&section, &reader.settings.defaults.section, cx);
     paths::check(reader, &section, cx);
     let name = name?;
-    let key = schedule::key(&asked, name.as_str());
+    let keys = schedule::Keys::of(&asked, name.as_str());
     let compile = || schedule::compile(&asked, name.as_str(), cx);
-    let compiled = reader.intern.schedules.try_get(key, compile)?;
+    let compiled = reader.intern.schedules.try_get(keys.schedule, compile)?;
     let lints = || schedule::lints(&asked, name.as_str(), reader.now);
-    for lint in reader.intern.lints.get(key, lints).iter() {
+    for lint in reader.intern.lints.get(keys.lints, lints).iter() {
         schedule::tell(&asked, lint, cx);
     }
     checks::alert(&section, &compiled, reader.now, cx);

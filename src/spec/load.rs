@@ -12,7 +12,6 @@ use jiff::Timestamp;
 
 use super::catalog::{Catalog, FileState, JobFile};
 use super::cross::{self, Candidate};
-use super::crowd;
 use super::file::{Read, Reader};
 use super::hash::Hash;
 use super::scan::{self, Listing, Unreadable};
@@ -42,7 +41,6 @@ pub fn load(settings: &Settings, now: Timestamp, previous: Option<&Catalog>) -> 
     let mut catalog = assemble(candidates);
     catalog.basis = basis;
     catalog.remarks = overlooked(&listing).collect();
-    catalog.remarks.extend(crowd::lint(&catalog, settings, now));
     catalog
 }
 

@@ -76,8 +76,7 @@ fn holds_job_files(folder: &Path) -> bool {
 
 /// Reads a file's bytes; of a file beyond the limit, just enough to tell.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, Unreadable> {
-    let mut file = open(path)?;
-    let size = file.metadata().map_err(|error| refused(&error))?.len();
+    let (mut file, size) = open(path)?;
     if size > MAX_FILE_BYTES {
         return Err(Unreadable::TooBig(size));
     }
@@ -88,8 +87,8 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, Unreadable> {
     Ok(bytes)
 }
 
-/// Opens a regular file, without waiting on a FIFO that nobody writes to.
-fn open(path: &Path) -> Result<File, Unreadable> {
+/// Opens a regular file and tells its size, without waiting on a FIFO that nobody writes to.
+fn open(path: &Path) -> Result<(File, u64), Unreadable> {
     check_type(&fs::metadata(path).map_err(|error| missing(path, &error))?)?;
     let nonblock = OFlags::NONBLOCK.bits().cast_signed();
     let file = OpenOptions::new()
@@ -98,8 +97,9 @@ fn open(path: &Path) -> Result<File, Unreadable> {
         .open(path)
         .map_err(|error| missing(path, &error))?;
     // The entry may have been replaced between the two calls.
-    check_type(&file.metadata().map_err(|error| refused(&error))?)?;
-    Ok(file)
+    let meta = file.metadata().map_err(|error| refused(&error))?;
+    check_type(&meta)?;
+    Ok((file, meta.len()))
 }
 
 fn check_type(meta: &fs::Metadata) -> Result<(), Unreadable> {

@@ -275,20 +275,30 @@ pub(super) fn revision(asked: &[Asked], enabled: bool) -> Revision {
     hash.revision()
 }
 
-/// What two jobs have in common that have the same compiled schedule.
-pub(super) fn key(asked: &[Asked], name: &str) -> u64 {
-    let mut hash = Hash::new();
-    hash.number(revision(asked, true).0);
-    hash.text(if is_seeded(asked) { name } else { "" });
-    hash.finish()
+/// By what schedules are shared: equal keys, equal schedules.
+#[derive(Clone, Copy)]
+pub(super) struct Keys {
+    /// Of the compiled schedule.
+    pub schedule: u64,
+    /// Of what is suspicious about it, which jitter has no say in.
+    pub lints: u64,
 }
 
-/// Whether the name of the job has a say in when it is due.
-fn is_seeded(asked: &[Asked]) -> bool {
-    asked.iter().any(|Asked { spec, .. }| {
-        let hashed = matches!(&spec.when, When::Cron(text) if text.contains(['H', 'h']));
-        hashed || !spec.jitter.is_zero()
-    })
+impl Keys {
+    /// The keys of the schedule that is asked for in a job of this name.
+    pub(super) fn of(asked: &[Asked], name: &str) -> Self {
+        let revision = revision(asked, true);
+        let hashed =
+            asked.iter().any(|a| matches!(&a.spec.when, When::Cron(t) if t.contains(['H', 'h'])));
+        let spread = asked.iter().any(|asked| !asked.spec.jitter.is_zero());
+        let key = |seeded| {
+            let mut hash = Hash::new();
+            hash.number(revision.0);
+            hash.text(if seeded { name } else { "" });
+            hash.finish()
+        };
+        Self { schedule: key(hashed || spread), lints: key(hashed) }
+    }
 }
 
 fn millis(time: Duration) -> u64 {
