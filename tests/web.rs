@@ -233,6 +233,8 @@ async fn loopback_only_shows_and_only_to_those_who_name_it() {
 
     let page = get("/").await;
     assert_eq!(page.status(), 200);
+    let policy = page.headers()["content-security-policy"].to_str().unwrap();
+    assert!(policy.starts_with("default-src 'none'"), "{policy}");
     let page = page.text().await.unwrap();
     for text in ["sheet fails as unauthorized", "jadactl logs sheet", "the daemon was not running"]
     {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{FromRequestParts, Path, Query, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
@@ -94,8 +94,19 @@ async fn stamp(State(app): Shared, request: Request, next: Next) -> Response {
     response
 }
 
-async fn page(State(app): Shared) -> Result<Html<String>, Problem> {
-    super::page::render(&app).await.map(Html)
+/// The page needs nothing but itself, and no other page may frame it.
+const PAGE_HEADERS: [(HeaderName, &str); 3] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'",
+    ),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::CACHE_CONTROL, "no-store"),
+];
+
+async fn page(State(app): Shared) -> Result<Response, Problem> {
+    let html = super::page::render(&app).await?;
+    Ok((PAGE_HEADERS, Html(html)).into_response())
 }
 
 async fn health(State(app): Shared) -> Response {
