@@ -289,6 +289,19 @@ async fn logs_follow_a_run_or_show_one_attempt() {
     ] {
         assert_eq!(text(&ran(dir, args).await.stdout), want, "{args:?}");
     }
+    let logs = json(dir, &["logs", "ask", "--attempt", "1", "--json"]).await;
+    let want = serde_json::json!({"run": 1, "attempt": 1, "output": "output of attempt 1\n"});
+    assert_eq!(logs, want);
+}
+
+#[tokio::test]
+async fn settings_with_errors_are_no_secret() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("jada.yaml"), "data_dir: [var]\n").unwrap();
+    let status = ran(dir.path(), &["status"]).await;
+    assert_eq!(status.status.code(), Some(3));
+    let err = text(&status.stderr);
+    assert!(err.starts_with("the settings have errors"), "{err}");
 }
 
 #[tokio::test]

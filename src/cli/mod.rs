@@ -154,7 +154,11 @@ impl Session {
         let runtime = runtime.map_err(|error| {
             Error::new(Exit::BadNews, format!("can't wait for an answer: {error}"))
         })?;
-        let socket = self.config()?.settings.data_dir.join(api::SOCKET);
+        let config = self.config()?;
+        if !config.is_good() {
+            print::note("the settings have errors, so defaults may stand in: see jadactl validate");
+        }
+        let socket = config.settings.data_dir.join(api::SOCKET);
         let patience = self.global.connect_timeout.unwrap_or_default();
         let client = Client::new(&socket, patience);
         runtime.block_on(work(self, &client))

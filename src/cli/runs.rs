@@ -4,6 +4,8 @@
 
 use std::io::{self, Write};
 
+use serde::Serialize;
+
 use super::Session;
 use super::exit::{Error, Exit, Result};
 use super::history::run_word;
@@ -15,6 +17,10 @@ use crate::web::client::Client;
 
 /// Runs a job now. Its schedule goes on as if nothing had happened.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "With --wait, the exit code says how the run ended: 0 it succeeded, 1 it failed, \
+                        5 it timed out, 6 it was cancelled."
+)]
 pub(super) struct RunArgs {
     /// The job
     job: String,
@@ -35,6 +41,14 @@ pub(super) struct LogsArgs {
     /// Another attempt than the newest
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     attempt: Option<AttemptNo>,
+}
+
+/// An attempt's output, as JSON has it; bytes that are no UTF-8 are replaced.
+#[derive(Debug, Serialize)]
+struct Logs {
+    run: RunId,
+    attempt: AttemptNo,
+    output: String,
 }
 
 pub(super) async fn run(session: &mut Session, client: &Client, args: RunArgs) -> Result<Exit> {
@@ -67,6 +81,18 @@ pub(super) async fn logs(session: &mut Session, client: &Client, args: LogsArgs)
         Subject::Run(run) => run,
         Subject::Job(job) => newest_run(client, &job).await?,
     };
+    if session.print.json {
+        let attempt = match args.attempt {
+            Some(attempt) => attempt,
+            None => client.run(run).await?.run.attempts,
+        };
+        let query = OutputQuery { attempt: Some(attempt), follow: args.follow };
+        let mut output = Vec::new();
+        copy(client, run, query, &mut output).await?;
+        let output = String::from_utf8_lossy(&output).into_owned();
+        session.print.json(&Logs { run, attempt, output })?;
+        return Ok(Exit::Done);
+    }
     let out = session.print.data();
     match args.attempt {
         None if args.follow => {
