@@ -201,6 +201,26 @@ async fn damage_is_told_with_a_way_out() {
     assert!(text.contains("jada.db: it is damaged") && text.contains("backup"), "{text}");
 }
 
+/// An error that SQLite doesn't know of leaves its transaction open: the writer has to end it.
+#[tokio::test]
+async fn a_row_without_sense_fails_only_who_reads_it() {
+    let (_folder, path) = folder();
+    let (store, _) = with_a_run(&path).await;
+    let job = store.jobs().await.unwrap()[0].id;
+    let other = Connection::open(&path).unwrap();
+    other.execute("UPDATE job SET name = 'No Name'", []).unwrap();
+    for second in 2..5 {
+        let error = store.sync_jobs(vec![entry("beta")], at(second)).await.unwrap_err();
+        let text = error.to_string();
+        assert!(matches!(error, Error::Write(_)), "{text}");
+        assert!(text.contains("a row holds what this program doesn't understand"), "{text}");
+        assert!(matches!(store.jobs().await.unwrap_err(), Error::Read(_)));
+        let changes = vec![record(job, slot(second), queued(second))];
+        recorded(store.commit(Batch { now: at(second), changes }).await.unwrap()[0]);
+    }
+    assert_eq!(store.live_runs().await.unwrap().len(), 4);
+}
+
 #[tokio::test]
 async fn reading_only_changes_nothing() {
     let (folder, path) = folder();

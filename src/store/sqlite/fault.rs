@@ -25,7 +25,12 @@ pub(super) fn read(path: &Path, error: &rusqlite::Error) -> Error {
 }
 
 fn reason(path: &Path, error: &rusqlite::Error) -> String {
-    let Some(code) = error.sqlite_error_code() else { return error.to_string() };
+    let Some(code) = error.sqlite_error_code() else {
+        return format!(
+            "a row holds what this program doesn't understand ({error}): restore the file from a \
+             backup, or move it away to start with an empty history"
+        );
+    };
     let folder = path.parent().unwrap_or(path).display();
     match code {
         ErrorCode::DiskFull => format!(

@@ -145,7 +145,9 @@ fn writing(path: &Path, options: Options) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "cache_size", -4096)?;
-    connection.pragma_update(None, "journal_size_limit", 16 << 20)?;
+    // The writer writes the log back when it is idle; these bound the log when it never is.
+    connection.pragma_update(None, "wal_autocheckpoint", 8000)?;
+    connection.pragma_update(None, "journal_size_limit", 8 << 20)?;
     if let Some(bytes) = options.max_bytes {
         let pages = i64::try_from(bytes / PAGE).unwrap_or(i64::MAX);
         connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;

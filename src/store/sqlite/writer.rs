@@ -28,6 +28,9 @@ const GROUP: usize = 256;
 /// long the first one waits for the last.
 const GROUP_WEIGHT: usize = 8192;
 
+/// Weight after which the log is written back once nobody waits.
+const WRITE_BACK: usize = 1000;
+
 /// Hands requests to the thread.
 #[derive(Debug)]
 pub(super) struct Writer {
@@ -49,7 +52,7 @@ impl Writer {
         let owned = path.to_owned();
         let thread = std::thread::Builder::new()
             .name("jada-store".into())
-            .spawn(move || Thread { path: owned, connection, messages }.run())
+            .spawn(move || Thread { path: owned, connection, messages, logged: 0 }.run())
             .map_err(|error| Error::Open {
                 path: path.into(),
                 reason: format!("no thread could be started: {error}"),
@@ -93,6 +96,8 @@ struct Thread {
     path: PathBuf,
     connection: Connection,
     messages: mpsc::Receiver<Message>,
+    /// Weight that was committed since the log was last written back.
+    logged: usize,
 }
 
 impl Thread {
@@ -108,8 +113,7 @@ impl Thread {
                         weight = weight.saturating_add(request.weight());
                         group.push(request);
                         if weight >= GROUP_WEIGHT {
-                            weight = 0;
-                            commit_group(&self.path, &self.connection, std::mem::take(&mut group));
+                            self.commit(std::mem::take(&mut group), std::mem::take(&mut weight));
                         }
                     }
                     Message::Close(reply) => {
@@ -118,26 +122,42 @@ impl Thread {
                     }
                 }
             }
-            commit_group(&self.path, &self.connection, group);
+            self.commit(group, weight);
+            self.write_back_if_idle();
         }
-        let mut end = Some(checkpoint(&self.connection));
+        let mut end = Some(checkpoint(&self.connection, "TRUNCATE"));
         drop(self.connection);
         for reply in closers {
             let _gone = reply.send(end.take().unwrap_or(Ok(())));
         }
     }
+
+    fn commit(&mut self, group: Vec<Request>, weight: usize) {
+        if !group.is_empty() {
+            commit_group(&self.path, &self.connection, group);
+            self.logged = self.logged.saturating_add(weight);
+        }
+    }
+
+    /// Callers have their answers when the log is synced. To write it back into the file costs more
+    /// syncs, so that is left for a moment in which nobody waits; SQLite does it by itself only when the
+    /// log has grown large.
+    fn write_back_if_idle(&mut self) {
+        if self.logged >= WRITE_BACK && self.messages.is_empty() {
+            self.logged = 0;
+            // Should it fail, nothing is lost: the log keeps what was committed.
+            let _later = checkpoint(&self.connection, "PASSIVE");
+        }
+    }
 }
 
-/// Writes the log back into the file and empties it.
-fn checkpoint(connection: &Connection) -> rusqlite::Result<()> {
-    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+/// Writes the log back into the file.
+fn checkpoint(connection: &Connection, mode: &str) -> rusqlite::Result<()> {
+    connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(()))
 }
 
 /// Commits a group in one transaction, or, where that fails, one by one.
 fn commit_group(path: &Path, connection: &Connection, mut group: Vec<Request>) {
-    if group.is_empty() {
-        return;
-    }
     let end = transact(connection, &mut group);
     if end.is_ok() || group.len() == 1 {
         let end = end.as_ref().copied();
