@@ -105,10 +105,10 @@ fn incident_lines(incident: &IncidentItem, now: Timestamp, width: usize) -> Vec<
         }
         _ => format!("opened {since}, seen {times}, last {seen}"),
     };
-    let mut lines = vec![
-        format!("{severity} {}: {}", incident.key, incident.title),
-        cut(&format!("  {state}"), width),
-    ];
+    let title = format!("{severity} {}: {}", incident.key, incident.title);
+    let mut lines = print::wrapped(&title, width - 2);
+    lines.iter_mut().skip(1).for_each(|line| line.insert_str(0, "  "));
+    lines.push(cut(&format!("  {state}"), width));
     lines.extend(incident.detail.lines().map(|line| cut(&format!("  {line}"), width)));
     if !incident.mend.is_empty() && incident.state == IncidentState::Open {
         // Never cut: it is there to be copied.

@@ -206,7 +206,8 @@ impl Stage {
             key: "job/sheet".into(),
             job: Some(name("sheet")),
             severity: Severity::Error,
-            title: "sheet fails as unauthorized".into(),
+            title: "sheet fails as unauthorized: the token may be expired, or somebody revoked it"
+                .into(),
             detail: "exit status 7: the sheet refused the token".into(),
             mend: "jadactl logs sheet".into(),
             notify: vec![],
