@@ -3,6 +3,7 @@
 //! Owns the order in which the parts come up and go down, and the lock on the data folder. Refuses to know
 //! what any of them does.
 
+use std::collections::HashSet;
 use std::fs::{File, TryLockError};
 use std::io::{IsTerminal, Read, Seek, Write};
 use std::net::SocketAddr;
@@ -23,8 +24,8 @@ use crate::engine::reload::{Load, Reloader};
 use crate::engine::{Handle, View, retention};
 use crate::kinds::Kinds;
 use crate::kinds::output::Outputs;
-use crate::kinds::process::orphans;
-use crate::model::NodeId;
+use crate::kinds::process::{self, orphans};
+use crate::model::{NodeId, RunId, RunState};
 use crate::plan::state::Seats;
 use crate::spec::config::{self, Config};
 use crate::spec::{Catalog, Settings};
@@ -109,6 +110,7 @@ fn log_to_stderr() {
 }
 
 async fn run(args: &Args) -> Result<ExitCode> {
+    process::raise_open_files();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let config = settings(args);
     if args.check {
@@ -172,7 +174,7 @@ async fn serve(
 ) -> Result<()> {
     let outputs = Outputs::at(&data.path);
     let node = register(settings, store.as_ref(), clock.as_ref()).await?;
-    end_orphans(&data.path, clock.as_ref()).await;
+    end_orphans(&data.path, store.as_ref(), clock.as_ref()).await?;
     let catalog = Arc::new(crate::spec::load(settings, clock.now(), None));
     greet(settings, &catalog);
     let (requests, inbox) = mpsc::channel(REQUESTS);
@@ -252,13 +254,19 @@ async fn register(settings: &Settings, store: &dyn Store, clock: &dyn Clock) -> 
 
 /// Ends what attempts of an earlier incarnation left running: their runs are about to be recorded as lost, and
 /// nothing of a lost run may go on behind the back of its next attempt.
-async fn end_orphans(data_dir: &Path, clock: &dyn Clock) {
-    for orphan in orphans::end(data_dir, |_| true, ORPHAN_GRACE, clock).await {
+async fn end_orphans(data_dir: &Path, store: &dyn Store, clock: &dyn Clock) -> Result<()> {
+    let live = store.live_runs().await?;
+    let running = live.iter().filter(|run| matches!(run.state, RunState::Running { .. }));
+    let running: HashSet<RunId> = running.map(|run| run.id).collect();
+    // What a run that has ended left behind on purpose, in a session of its own, is none of ours.
+    let wanted = |orphan: &orphans::Orphan| running.contains(&orphan.run);
+    for orphan in orphans::end(data_dir, wanted, ORPHAN_GRACE, clock).await {
         tracing::warn!(
             run = %orphan.run, group = orphan.group,
             "ended the processes that a killed daemon had left running"
         );
     }
+    Ok(())
 }
 
 fn greet(settings: &Settings, catalog: &Catalog) {

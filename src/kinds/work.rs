@@ -112,7 +112,7 @@ impl Kinds {
     #[must_use]
     pub fn new(data_dir: &Path) -> Self {
         let http = health::Clients::default();
-        Self { data_dir: data_dir.to_owned(), inherited: environment::inherited(), http }
+        Self { data_dir: environment::spelled(data_dir), inherited: environment::inherited(), http }
     }
 }
 

@@ -4,7 +4,7 @@
 //! nobody named: a token in the daemon's environment must not leak into every job.
 
 use std::ffi::{OsStr, OsString};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::kinds::AttemptContext;
 use crate::model::Cause;
@@ -23,6 +23,13 @@ pub const NODE: &str = "JADA_NODE";
 
 /// Where programs are looked for when the daemon itself has no `PATH`.
 pub const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
+/// The one spelling of a data dir, whatever way a daemon was told of it: processes are known by it.
+#[must_use]
+pub fn spelled(data_dir: &Path) -> PathBuf {
+    let plain = || std::path::absolute(data_dir).unwrap_or_else(|_| data_dir.to_owned());
+    data_dir.canonicalize().unwrap_or_else(|_| plain())
+}
 
 /// What every process gets from the daemon's own environment.
 #[must_use]

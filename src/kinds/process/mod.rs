@@ -23,6 +23,7 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use rustix::io::Errno;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::unix::pipe;
 use tokio::process::Child;
 use tokio::sync::oneshot;
@@ -117,6 +118,22 @@ pub async fn run(
     };
     exit.remarks.extend(capture.output.and_then(Output::trouble));
     Ok(exit)
+}
+
+/// Open files that the daemon wants to be allowed: a process under way takes three, and many may be. More
+/// would slow down programs that close every file which they could have open.
+const OPEN_FILES: u64 = 16 * 1024;
+
+/// Raises the daemon's own limit of open files as far as it may and needs. The usual 1,024 would refuse
+/// to start more than about 300 processes at a time.
+pub fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = limit.maximum.map_or(OPEN_FILES, |most| most.min(OPEN_FILES));
+    if limit.current.is_some_and(|now| now < wanted) {
+        let raised = Rlimit { current: Some(wanted), maximum: limit.maximum };
+        // Nobody may lack it: where it is refused, the old limit holds, and starts fail one by one.
+        let _refused = setrlimit(Resource::Nofile, raised);
+    }
 }
 
 /// Waits for the exit or the stop, then sees to it that the group is gone.

@@ -36,9 +36,10 @@ pub struct Orphan {
 /// /proc for a few milliseconds.
 #[must_use]
 pub fn find(data_dir: &Path, wanted: impl Fn(&Orphan) -> bool) -> Vec<Orphan> {
+    let data_dir = environment::spelled(data_dir);
     let mut groups = BTreeMap::new();
     for pid in processes() {
-        if let Some(orphan) = look(pid, data_dir).filter(&wanted) {
+        if let Some(orphan) = look(pid, &data_dir).filter(&wanted) {
             groups.entry(orphan.group).or_insert(orphan);
         }
     }
