@@ -175,12 +175,14 @@ async fn serve(
     let outputs = Outputs::at(&data.path);
     let node = register(settings, store.as_ref(), clock.as_ref()).await?;
     end_orphans(&data.path, store.as_ref(), clock.as_ref()).await?;
-    let catalog = Arc::new(crate::spec::load(settings, clock.now(), None));
-    greet(settings, &catalog);
     let (requests, inbox) = mpsc::channel(REQUESTS);
+    let load = loader(Arc::clone(settings), Arc::clone(&clock));
+    let dir = settings.jobs_dir.clone();
+    let reloader = Reloader::on(dir, load, Arc::clone(&clock), requests.clone());
+    let catalog = Arc::new(crate::spec::load(settings, clock.now(), None));
     let (view, shown) = watch::channel(Arc::new(View::default()));
     let (reload, asked) = mpsc::channel(16);
-    let engine = Handle::new(requests.clone(), shown);
+    let engine = Handle::new(requests, shown);
     let server = web::Server::bind(web::Parts {
         store: Arc::clone(store),
         engine: engine.clone(),
@@ -190,7 +192,8 @@ async fn serve(
         listen: Some(settings.listen),
     })
     .await?;
-    let dispatcher = Dispatcher::new(
+    let address = server.address();
+    let mut dispatcher = Dispatcher::new(
         Parts {
             store: Arc::clone(store),
             clock: Arc::clone(&clock),
@@ -202,30 +205,28 @@ async fn serve(
         Channels { requests: inbox, view, reload },
         Arc::clone(&catalog),
     );
-    let reloader = Reloader {
-        dir: settings.jobs_dir.clone(),
-        load: loader(Arc::clone(settings), Arc::clone(&clock)),
-        clock: Arc::clone(&clock),
-        engine: requests,
-        asked,
-    };
     let (drain, stopping) = watch::channel(Drain::No);
     let shutdown = CancellationToken::new();
     let beat_every = watchdog();
-    let helpers = tokio::spawn({
-        let (store, clock, shutdown) = (Arc::clone(store), Arc::clone(&clock), shutdown.clone());
-        let keep = keep(settings);
-        let bytes = settings.retention.bytes;
-        async move {
-            tokio::select! {
-                () = shutdown.cancelled() => {}
-                () = retention::run(store, outputs, clock, keep, bytes) => {}
-                () = reloader.run(catalog) => {}
-            }
+    let sweep = retention::run(
+        Arc::clone(store),
+        outputs,
+        Arc::clone(&clock),
+        keep(settings),
+        settings.retention.bytes,
+    );
+    let follow = reloader.run(Arc::clone(&catalog), asked);
+    let errands = tokio::spawn(until(shutdown.clone(), async move {
+        tokio::select! {
+            () = sweep => {}
+            () = follow => {}
         }
-    });
+    }));
     let door = tokio::spawn(server.serve(shutdown.clone()));
     let signals = tokio::spawn(heed_signals(engine, drain, Arc::clone(&clock)));
+    // Ready means that the jobs are in force, and that what an earlier daemon left is settled.
+    dispatcher.step().await;
+    greet(settings, &catalog, address);
     tell_systemd(&[sd_notify::NotifyState::Ready]);
     let beat = move || {
         if beat_every.is_some() {
@@ -235,9 +236,17 @@ async fn serve(
     dispatcher.run(stopping, beat_every, beat).await;
     shutdown.cancel();
     signals.abort();
-    let _ended = tokio::join!(helpers, door);
+    let _ended = tokio::join!(errands, door);
     tracing::info!("stopped in order");
     Ok(())
+}
+
+/// Runs a task until it ends or the daemon stops.
+async fn until(shutdown: CancellationToken, task: impl Future<Output = ()>) {
+    tokio::select! {
+        () = shutdown.cancelled() => {}
+        () = task => {}
+    }
 }
 
 async fn register(settings: &Settings, store: &dyn Store, clock: &dyn Clock) -> Result<NodeId> {
@@ -269,12 +278,12 @@ async fn end_orphans(data_dir: &Path, store: &dyn Store, clock: &dyn Clock) -> R
     Ok(())
 }
 
-fn greet(settings: &Settings, catalog: &Catalog) {
+fn greet(settings: &Settings, catalog: &Catalog, address: Option<SocketAddr>) {
     tracing::info!(
         jobs = catalog.jobs.len(),
         from = %settings.jobs_dir.display(),
         data = %settings.data_dir.display(),
-        page = %format_args!("http://{}/", settings.listen),
+        page = %format_args!("http://{}/", address.unwrap_or(settings.listen)),
         "jada-agent {} is up", env!("CARGO_PKG_VERSION")
     );
     for file in catalog.bad_files() {
@@ -309,7 +318,6 @@ fn loader(settings: Arc<Settings>, clock: Arc<dyn Clock>) -> Load {
             let kept = file.jobs.len();
             tracing::error!(file = %file.path.display(), kept, "has errors; the last good version runs on");
         }
-        tracing::info!(jobs = catalog.jobs.len(), "jobs folder read");
         catalog
     })
 }

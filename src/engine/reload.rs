@@ -26,58 +26,74 @@ pub type Load = Arc<dyn Fn(&Catalog) -> Catalog + Send + Sync>;
 
 /// See the module's words.
 pub struct Reloader {
-    /// The folder.
-    pub dir: PathBuf,
-    /// Reads it.
-    pub load: Load,
-    /// Time.
-    pub clock: Arc<dyn Clock>,
+    dir: PathBuf,
+    load: Load,
+    clock: Arc<dyn Clock>,
     /// The engine's loop.
-    pub engine: mpsc::Sender<Request>,
-    /// Who asks for a look, and waits for its end.
-    pub asked: mpsc::Receiver<oneshot::Sender<()>>,
+    engine: mpsc::Sender<Request>,
+    watch: Watch,
+    tell: mpsc::Sender<()>,
+    events: mpsc::Receiver<()>,
 }
 
 impl Reloader {
-    /// Looks again whenever the folder changes or somebody asks, until the engine is gone.
-    pub async fn run(mut self, mut catalog: Arc<Catalog>) {
+    /// Watches the folder from now on: whoever reads it after this misses nothing.
+    #[must_use]
+    pub fn on(
+        dir: PathBuf,
+        load: Load,
+        clock: Arc<dyn Clock>,
+        engine: mpsc::Sender<Request>,
+    ) -> Self {
         // One waiting event is enough, since it carries nothing.
-        let (tell, mut events) = mpsc::channel(1);
-        let mut watch = Watch::on(&self.dir, tell.clone());
+        let (tell, events) = mpsc::channel(1);
+        let watch = Watch::on(&dir, tell.clone());
+        Self { dir, load, clock, engine, watch, tell, events }
+    }
+
+    /// Looks again whenever the folder changes or somebody asks, until the engine is gone.
+    pub async fn run(
+        mut self,
+        mut catalog: Arc<Catalog>,
+        mut asked: mpsc::Receiver<oneshot::Sender<()>>,
+    ) {
         loop {
             let mut answers = Vec::new();
             tokio::select! {
-                Some(()) = events.recv() => {}
-                asked = self.asked.recv() => match asked {
+                Some(()) = self.events.recv() => {}
+                answer = asked.recv() => match answer {
                     Some(answer) => answers.push(answer),
                     None => return,
                 },
             }
             if answers.is_empty() {
-                self.settle(&mut events).await;
+                self.settle().await;
             }
-            while let Ok(answer) = self.asked.try_recv() {
+            while let Ok(answer) = asked.try_recv() {
                 answers.push(answer);
             }
             // The folder may have gone and come back, and then the watch on it is dead.
-            watch.renew(&self.dir, tell.clone());
+            self.watch = Watch::on(&self.dir, self.tell.clone());
             let (load, before) = (Arc::clone(&self.load), Arc::clone(&catalog));
             match tokio::task::spawn_blocking(move || load(&before)).await {
                 Ok(loaded) => catalog = Arc::new(loaded),
                 Err(error) => tracing::error!(%error, "reading the jobs folder failed: a bug"),
             }
+            let (answer, in_force) = oneshot::channel();
+            answers.push(answer);
             let install = Request::Install(Arc::clone(&catalog), answers);
-            if self.engine.send(install).await.is_err() {
+            if self.engine.send(install).await.is_err() || in_force.await.is_err() {
                 return;
             }
+            tracing::info!(jobs = catalog.jobs.len(), "jobs in force");
         }
     }
 
-    async fn settle(&self, events: &mut mpsc::Receiver<()>) {
+    async fn settle(&mut self) {
         for _ in 0..SETTLES_MAX {
             self.clock.sleep(SETTLE).await;
             let mut more = false;
-            while events.try_recv().is_ok() {
+            while self.events.try_recv().is_ok() {
                 more = true;
             }
             if !more {
@@ -123,10 +139,6 @@ impl Watch {
                 Self { _watcher: None }
             }
         }
-    }
-
-    fn renew(&mut self, dir: &Path, tell: mpsc::Sender<()>) {
-        *self = Self::on(dir, tell);
     }
 }
 

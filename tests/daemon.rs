@@ -1,0 +1,344 @@
+//! The real daemon as a process, with real jobs: killed, stopped, reloaded, started twice.
+//!
+//! Jobs write a line into a FIFO when they have done their work, so that a test waits for what happened and
+//! not for time to pass.
+
+#![expect(clippy::unwrap_used, reason = "what surrounds a test fails it")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Lines};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A folder with jobs, and a daemon that may run on it.
+struct Site {
+    dir: TempDir,
+    daemon: Option<Daemon>,
+    /// What jobs report. Opened for reading and writing, so that it never ends between two writers.
+    reports: Lines<BufReader<File>>,
+}
+
+struct Daemon {
+    child: Child,
+    log: Lines<BufReader<ChildStderr>>,
+}
+
+impl Site {
+    fn new(jobs: &[(&str, &str)]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("jobs.d")).unwrap();
+        let fifo = dir.path().join("fifo");
+        let made = Command::new("mkfifo").arg(&fifo).status().unwrap();
+        assert!(made.success());
+        let reports = File::options().read(true).write(true).open(&fifo).unwrap();
+        let site = Self { dir, daemon: None, reports: BufReader::new(reports).lines() };
+        for (name, text) in jobs {
+            site.write(name, text);
+        }
+        site
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Writes a job file as an editor does: aside first, then in place with one rename.
+    fn write(&self, name: &str, text: &str) {
+        let aside = self.path("aside");
+        fs::write(&aside, text).unwrap();
+        fs::rename(aside, self.path("jobs.d").join(name)).unwrap();
+    }
+
+    fn agent(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_jada-agent"));
+        command.current_dir(self.dir.path()).args(["--listen", "127.0.0.1:0"]);
+        command.env_remove("NOTIFY_SOCKET").env_remove("JADA_LOG");
+        command
+    }
+
+    fn start(&mut self) {
+        let mut child = self.agent().stderr(Stdio::piped()).spawn().unwrap();
+        let log = BufReader::new(child.stderr.take().unwrap()).lines();
+        self.daemon = Some(Daemon { child, log });
+        self.wait_log("is up");
+    }
+
+    /// Reads the daemon's log up to a line with these words.
+    fn wait_log(&mut self, words: &str) -> String {
+        let daemon = self.daemon.as_mut().unwrap();
+        let mut seen = Vec::new();
+        for line in daemon.log.by_ref() {
+            let line = line.unwrap();
+            if line.contains(words) {
+                return line;
+            }
+            seen.push(line);
+        }
+        panic!("the daemon ended without saying '{words}':\n{}", seen.join("\n"));
+    }
+
+    fn wait_report(&mut self) -> String {
+        self.reports.next().unwrap().unwrap()
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = self.daemon.as_ref().unwrap().child.id();
+        let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+        kill_process(pid, signal).unwrap();
+    }
+
+    fn kill(&mut self) {
+        let mut daemon = self.daemon.take().unwrap();
+        daemon.child.kill().unwrap();
+        daemon.child.wait().unwrap();
+    }
+
+    /// Stops in order, and says with which code.
+    fn stop(&mut self) -> Option<i32> {
+        self.signal(Signal::TERM);
+        let mut daemon = self.daemon.take().unwrap();
+        for line in daemon.log.by_ref() {
+            line.unwrap();
+        }
+        daemon.child.wait().unwrap().code()
+    }
+
+    fn ctl(&self, args: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_jadactl"))
+            .current_dir(self.dir.path())
+            .args(args)
+            .output()
+            .unwrap()
+    }
+
+    /// Asks for a run of a job, without waiting for its end.
+    fn run(&self, job: &str) {
+        let output = self.ctl(&["run", job]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    fn json(&self, args: &[&str]) -> Vec<Value> {
+        let output = self.ctl(&[args, &["--json"]].concat());
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// Slots of a job that are not still to come, oldest first: (second, state, reason).
+    fn slots(&self, job: &str) -> Vec<(i64, String, String)> {
+        let rows = self.json(&["slots", "--job", job, "--limit", "10000"]);
+        let text = |row: &Value, key: &str| row[key].as_str().unwrap_or("").to_owned();
+        let mut slots: Vec<_> = rows
+            .iter()
+            .filter(|row| !(row["state"] == "pending" && row["run"].is_null()))
+            .map(|row| {
+                let at: jiff::Timestamp = text(row, "slot").parse().unwrap();
+                (at.as_second(), text(row, "state"), text(row, "reason"))
+            })
+            .collect();
+        slots.sort();
+        slots
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        if let Some(mut daemon) = self.daemon.take() {
+            let _gone = daemon.child.kill();
+            let _status = daemon.child.wait();
+        }
+    }
+}
+
+const LEDGER: &str = "\
+schedule: { every: 1s }
+overlap: allow
+command: { run: 'echo \"$JADA_SLOT $JADA_ATTEMPT\" >> ledger; echo done > fifo' }
+";
+
+/// Every second from the first slot to the last has exactly one row, and what ran is in the ledger once.
+fn account(site: &Site) {
+    let slots = site.slots("ledger");
+    for pair in slots.windows(2) {
+        assert_eq!(pair[0].0 + 1, pair[1].0, "a slot is missing or twice: {pair:?}");
+    }
+    let ledger = fs::read_to_string(site.path("ledger")).unwrap();
+    let mut times: BTreeMap<i64, u32> = BTreeMap::new();
+    for line in ledger.lines() {
+        let (slot, attempt) = line.split_once(' ').unwrap();
+        assert_eq!(attempt, "1");
+        let slot: jiff::Timestamp = slot.parse().unwrap();
+        *times.entry(slot.as_second()).or_default() += 1;
+    }
+    assert!(times.values().all(|times| *times == 1), "ran twice: {times:?}");
+    let known: BTreeSet<i64> = slots.iter().map(|slot| slot.0).collect();
+    assert!(times.keys().all(|slot| known.contains(slot)), "ran without a row");
+    for (slot, state, reason) in &slots {
+        match state.as_str() {
+            "ran" => assert!(times.contains_key(slot), "{slot} did not run"),
+            "missed" | "failed" => assert!(!reason.is_empty(), "{slot} without a reason"),
+            other => panic!("{slot} is {other}: {reason}"),
+        }
+    }
+}
+
+#[test]
+fn kill_9_at_any_moment_loses_nothing_and_runs_nothing_twice() {
+    let mut site = Site::new(&[("ledger.yaml", LEDGER)]);
+    for round in 0..5 {
+        site.start();
+        for _ in 0..=(round % 2) {
+            site.wait_report();
+        }
+        site.kill();
+    }
+    site.start();
+    site.wait_report();
+    site.write("ledger.yaml", &LEDGER.replace("every: 1s", "every: 1h"));
+    site.wait_log("jobs in force");
+    assert_eq!(site.stop(), Some(0));
+    site.start();
+    account(&site);
+}
+
+#[test]
+fn a_stopped_process_accounts_for_the_time_it_slept() {
+    let mut site = Site::new(&[("ledger.yaml", LEDGER)]);
+    site.start();
+    site.wait_report();
+    site.signal(Signal::STOP);
+    // Real time has to pass for a process that stands still.
+    Command::new("sleep").arg("3").status().unwrap();
+    site.signal(Signal::CONT);
+    site.wait_report();
+    site.wait_report();
+    site.write("ledger.yaml", &LEDGER.replace("every: 1s", "every: 1h"));
+    site.wait_log("jobs in force");
+    assert_eq!(site.stop(), Some(0));
+    site.start();
+    account(&site);
+    assert!(site.slots("ledger").iter().any(|slot| slot.1 == "missed"));
+}
+
+/// Whether a process is more than an entry that nobody has collected.
+fn is_alive(pid: &str) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().next());
+    state.is_some_and(|state| state != "Z")
+}
+
+#[test]
+fn what_a_killed_daemon_left_running_is_ended_and_its_run_is_lost() {
+    let mut site = Site::new(&[(
+        "long.yaml",
+        "command: { run: 'trap \"\" TERM; echo $$ > fifo; while :; do sleep 1; done' }\n",
+    )]);
+    site.start();
+    site.run("long");
+    let pid = site.wait_report();
+    site.kill();
+    assert!(is_alive(&pid), "it outlives the daemon");
+    site.start();
+    assert!(!is_alive(&pid), "it is ended before anything else starts");
+    let runs = site.json(&["runs"]);
+    assert_eq!(runs[0]["class"], "lost", "{}", runs[0]);
+}
+
+#[test]
+fn an_edit_takes_effect_and_a_bad_one_keeps_the_last_good_version() {
+    let mut site = Site::new(&[]);
+    site.start();
+    site.write("a.yaml", "schedule: { every: 1s }\ncommand: { run: 'echo one > fifo' }\n");
+    assert_eq!(site.wait_report(), "one");
+    site.write("a.yaml", "schedule: { every: 1s }\ncommand: { run: 'echo two > fifo' }\n");
+    while site.wait_report() != "two" {}
+    site.write("a.yaml", "schedule: { every: 1s }\ncomand: { run: 'echo three > fifo' }\n");
+    site.wait_log("has errors");
+    site.wait_log("jobs in force");
+    assert_eq!(site.wait_report(), "two");
+    let open = site.json(&["incidents"]);
+    assert_eq!(open.len(), 1, "{open:?}");
+    assert!(open[0].to_string().contains("a.yaml"), "{open:?}");
+    fs::remove_file(site.path("jobs.d/a.yaml")).unwrap();
+    site.wait_log("jobs in force jobs=0");
+    assert_eq!(site.json(&["incidents"]).len(), 0);
+}
+
+#[test]
+fn a_jobs_folder_that_goes_and_comes_back() {
+    let mut site =
+        Site::new(&[("a.yaml", "schedule: { every: 1s }\ncommand: { run: 'echo one > fifo' }\n")]);
+    site.start();
+    site.wait_report();
+    fs::rename(site.path("jobs.d"), site.path("away")).unwrap();
+    site.wait_log("jobs in force");
+    site.wait_report();
+    assert_eq!(site.json(&["incidents"]).len(), 1, "the folder is gone, and that is told");
+    fs::rename(site.path("away"), site.path("jobs.d")).unwrap();
+    site.wait_log("jobs in force");
+    site.write("a.yaml", "schedule: { every: 1s }\ncommand: { run: 'echo two > fifo' }\n");
+    while site.wait_report() != "two" {}
+    assert_eq!(site.json(&["incidents"]).len(), 0);
+}
+
+#[test]
+fn term_lets_what_runs_end() {
+    let mut site = Site::new(&[(
+        "slow.yaml",
+        "command: { run: 'echo begun > fifo; sleep 1; echo ended > result' }\n",
+    )]);
+    site.start();
+    site.run("slow");
+    site.wait_report();
+    assert_eq!(site.stop(), Some(0));
+    assert_eq!(fs::read_to_string(site.path("result")).unwrap(), "ended\n");
+    site.start();
+    assert_eq!(site.json(&["runs"])[0]["outcome"], "succeeded");
+}
+
+#[test]
+fn a_second_daemon_on_the_same_data_is_refused() {
+    let mut site = Site::new(&[]);
+    site.start();
+    let second = site.agent().output().unwrap();
+    assert_eq!(second.status.code(), Some(1));
+    let words = String::from_utf8_lossy(&second.stderr).into_owned();
+    let pid = site.daemon.as_ref().unwrap().child.id();
+    assert!(words.contains(&format!("pid {pid}")) && words.contains("var"), "{words}");
+}
+
+/// Runs the daemon on a site that it can't work on, and returns what it says.
+fn refusal(prepare: impl FnOnce(&Path)) -> String {
+    let site = Site::new(&[]);
+    prepare(site.dir.path());
+    let output = site.agent().output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn what_is_wrong_with_the_data_folder_is_told() {
+    let file = refusal(|dir| fs::write(dir.join("var"), "x").unwrap());
+    assert!(file.contains("can't make the data folder var"), "{file}");
+    let junk = refusal(|dir| {
+        fs::create_dir(dir.join("var")).unwrap();
+        fs::write(dir.join("var/jada.db"), "no database at all, but a text").unwrap();
+    });
+    assert!(junk.contains("jada.db"), "{junk}");
+    let settings = refusal(|dir| fs::write(dir.join("jada.yaml"), "lisen: 1\n").unwrap());
+    assert!(settings.contains("did you mean") || settings.contains("listen"), "{settings}");
+}
+
+#[test]
+fn check_tells_errors_and_starts_nothing() {
+    let site = Site::new(&[("a.yaml", "comand: x\n"), ("b.yaml", "schedule: nope\n")]);
+    let output = site.agent().arg("--check").output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(words.contains("a.yaml") && words.contains("b.yaml"), "{words}");
+    assert!(!site.path("var").exists());
+}
