@@ -2,7 +2,7 @@
 //!
 //! Owns the walk over the parser's events: spans, anchors, merges, duplicate keys, limits, and going on at
 //! the next document after a broken one, or in the same one where the break is a text that lacks its quotes
-//! (see [`repair`](super::repair)). It reads granit-parser's events, the parser beneath serde-saphyr,
+//! (see `repair`). It reads granit-parser's events, the parser beneath serde-saphyr,
 //! because serde gives neither every duplicate key (it stops at the first), nor the place of an alias, nor
 //! a tree of what stood before a syntax error. Refuses to know what keys mean.
 

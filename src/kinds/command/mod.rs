@@ -1,7 +1,7 @@
 //! The `command` kind: runs a program and judges how it ended.
 //!
-//! Owns what a section says ([`spec`]), what the program is given, and the class of its end
-//! ([`verdict`]). Refuses to know processes as such: that is `process`.
+//! Owns what a section says (`spec`), what the program is given, and the class of its end
+//! (`verdict`). Refuses to know processes as such: that is `process`.
 
 mod spec;
 mod verdict;

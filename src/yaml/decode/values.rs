@@ -1,7 +1,7 @@
 //! Decoding of the types that stand in sections.
 //!
 //! Owns the impls for Rust's own types, and the wrappers that say how a value may be written:
-//! [`OneOrMany`], [`ScalarText`], [`Entries`], [`AnyValue`]. Refuses to convert between types silently.
+//! [`OneOrMany`], [`ScalarText`], [`Entries`]. Refuses to convert between types silently.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
