@@ -513,6 +513,14 @@ mod tests {
         "#);
     }
 
+    proptest::proptest! {
+        /// Whatever is written, the check ends without a panic, and its places are in the text.
+        #[test]
+        fn any_text_can_be_checked(text in r"([a-z{}#/!>^.~&@ \n\\é]|\{\{|\}\}|params\.|each|if|slot){0,24}") {
+            problems(&text);
+        }
+    }
+
     #[test]
     fn values_are_rendered_as_they_are() {
         let values = serde_json::json!({

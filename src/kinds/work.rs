@@ -15,7 +15,7 @@ use super::health::{self, HealthSpec};
 use super::process::environment;
 use super::template::{self, Names};
 use super::{AttemptContext, Perform};
-use crate::model::Outcome;
+use crate::model::{Failure, Outcome};
 use crate::yaml::decode::choice::OneOf;
 use crate::yaml::decode::values::{Entries, ScalarText};
 use crate::yaml::{Code, Decode, Decoder, Located, Node};
@@ -119,11 +119,29 @@ impl Kinds {
 #[async_trait]
 impl Perform for Kinds {
     async fn perform(&self, mut attempt: AttemptContext) -> Outcome {
-        let work = attempt.work.clone();
+        let (work, output) = (attempt.work.clone(), attempt.output.clone());
         let around = Surroundings { inherited: &self.inherited, data_dir: &self.data_dir };
-        match work.as_ref() {
+        let outcome = match work.as_ref() {
             Work::Command(spec) => command::perform(spec, &mut attempt, around).await,
             Work::Health(spec) => health::perform(spec, &attempt, around, &self.http).await,
+        };
+        match output.trouble() {
+            Some(trouble) => with_remark(outcome, &trouble),
+            None => outcome,
+        }
+    }
+}
+
+/// An outcome that also says that something about its record is wrong.
+fn with_remark(outcome: Outcome, remark: &str) -> Outcome {
+    let joined = |text: String| {
+        if text.is_empty() { remark.to_owned() } else { format!("{text}; {remark}") }
+    };
+    match outcome {
+        Outcome::Succeeded { note } => Outcome::Succeeded { note: joined(note) },
+        Outcome::Failed(failure) => {
+            let message = joined(failure.message);
+            Outcome::Failed(Failure { message, ..failure })
         }
     }
 }

@@ -55,9 +55,14 @@ impl Bench {
     }
 
     async fn run(&self, text: &str) -> Outcome {
+        self.run_after(text, || ()).await
+    }
+
+    async fn run_after(&self, text: &str, prepare: impl FnOnce()) -> Outcome {
         let (spec, told) = read(text, &self.setting.params);
         assert_eq!(told, Vec::<String>::new());
         self.outputs.remove(&[RunId(42)]).unwrap();
+        prepare();
         let (_pull, stop) = Stop::pair();
         let attempt = AttemptContext {
             run: RunId(42),
@@ -158,6 +163,34 @@ async fn what_can_not_start_is_a_permanent_failure_with_the_way_out() {
         outcome,
         "permanent - the working directory /no/such/folder does not exist; create it or name another"
     );
+}
+
+#[tokio::test]
+async fn limits_are_told_when_they_are_hit() {
+    let mut bench = Bench::new();
+    bench.setting.limits.file_size = Some(512);
+    let outcome = bench.run("run: [dd, if=/dev/zero, of=f, bs=4096, count=1]").await;
+    let expected = "transient - ended by SIGXFSZ: it wrote beyond limits.file_size";
+    assert_eq!(told(&outcome), expected);
+}
+
+#[tokio::test]
+async fn a_full_disk_is_told_beside_the_outcome() {
+    let bench = Bench::new();
+    let log = bench.outputs.path(RunId(42), 2);
+    let full = "8 bytes of output could not be kept: No space left on device (os error 28)";
+    for (script, expected) in [
+        ("echo 1234567", format!("ok {full}")),
+        ("echo 1234567; exit 3", format!("transient 3 exit code 3: 1234567; {full}")),
+    ] {
+        // The bench takes old output away, the link included.
+        let link = || {
+            std::fs::create_dir_all(log.parent().unwrap()).unwrap();
+            std::os::unix::fs::symlink("/dev/full", &log).unwrap();
+        };
+        let outcome = bench.run_after(&format!("run: '{script}'"), link).await;
+        assert_eq!(told(&outcome), expected);
+    }
 }
 
 #[tokio::test]

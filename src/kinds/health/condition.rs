@@ -63,7 +63,8 @@ impl Comparison {
     }
 
     fn holds(self, left: f64, right: f64) -> bool {
-        let order = left.total_cmp(&right);
+        // Adding zero makes a zero of the negative one, which is no other number to people.
+        let order = (left + 0.0).total_cmp(&(right + 0.0));
         match self {
             Self::Less => order.is_lt(),
             Self::AtMost => order.is_le(),

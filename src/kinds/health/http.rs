@@ -7,7 +7,8 @@ use std::error::Error;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use reqwest::header::RETRY_AFTER;
+use jiff::Timestamp;
+use reqwest::header::{HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Method as Verb, Response, StatusCode, Url, redirect};
 use serde_json::Value as Json;
 
@@ -183,7 +184,7 @@ pub(super) async fn read(
     match building.send().await {
         Ok(response) => {
             let latency = clock.passed().saturating_sub(start);
-            answer(response, latency, wanted).await
+            answer(response, (latency, clock.now()), wanted).await
         }
         Err(error) if error.is_builder() => {
             Found::unknown(format!("can't make the request: {}", root(&error)))
@@ -192,9 +193,13 @@ pub(super) async fn read(
     }
 }
 
-async fn answer(mut response: Response, latency: Duration, wanted: &[&str]) -> Found {
+async fn answer(
+    mut response: Response,
+    (latency, now): (Duration, Timestamp),
+    wanted: &[&str],
+) -> Found {
     let status = response.status();
-    let cause = cause(status, &response);
+    let cause = cause(status, response.headers().get(RETRY_AFTER), now);
     let mut reading = Reading::default()
         .with("status", Measured::Number(f64::from(status.as_u16()), Unit::Plain))
         .with("latency", Measured::time(latency));
@@ -214,15 +219,24 @@ async fn answer(mut response: Response, latency: Duration, wanted: &[&str]) -> F
 }
 
 /// What a status says of a failure.
-fn cause(status: StatusCode, response: &Response) -> Cause {
+fn cause(status: StatusCode, retry_after: Option<&HeaderValue>, now: Timestamp) -> Cause {
     let class = match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => FailureClass::Unauthorized,
         StatusCode::TOO_MANY_REQUESTS => FailureClass::Throttled,
-        _ => FailureClass::Transient,
+        _ => return Cause::TRANSIENT,
     };
-    let after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-    let seconds = after.and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
-    Cause { class, retry_after: seconds.filter(|_| class == FailureClass::Throttled) }
+    let after = retry_after.filter(|_| class == FailureClass::Throttled);
+    let after = after.and_then(|value| value.to_str().ok());
+    Cause { class, retry_after: after.and_then(|text| patience(text.trim(), now)) }
+}
+
+/// What `Retry-After` asks for: seconds, or a date.
+fn patience(text: &str, now: Timestamp) -> Option<Duration> {
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = jiff::fmt::rfc2822::parse(text).ok()?;
+    date.timestamp().duration_since(now).try_into().ok()
 }
 
 async fn body(response: &mut Response) -> reqwest::Result<Vec<u8>> {
@@ -237,7 +251,7 @@ async fn body(response: &mut Response) -> reqwest::Result<Vec<u8>> {
     Ok(body)
 }
 
-/// The value at a path such as `queue.depth` or `hosts.0.name`.
+/// The value at a path such as `queue.depth`, `hosts.0.name` or `/a.b/c`.
 fn look_up(body: &[u8], path: &str) -> Measured {
     let document = match serde_json::from_slice::<Json>(body) {
         Ok(document) => document,
@@ -246,7 +260,9 @@ fn look_up(body: &[u8], path: &str) -> Measured {
         }
         Err(error) => return Measured::Missing(format!("the body is no JSON: {error}")),
     };
-    let pointer = format!("/{}", path.replace('.', "/"));
+    // Keys that have dots in them are reached by a JSON pointer.
+    let dotted = || format!("/{}", path.replace('.', "/"));
+    let pointer = if path.starts_with('/') { path.to_owned() } else { dotted() };
     match document.pointer(&pointer) {
         Some(value) => Measured::Json(value.clone()),
         None => Measured::Missing(format!("there is no `{path}` in the body")),
@@ -269,4 +285,37 @@ fn root(error: &reqwest::Error) -> String {
         inner = source;
     }
     inner.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_asks_for_patience_in_seconds_or_by_a_date() {
+        let now = "2026-11-25T10:00:00Z".parse().unwrap();
+        for (text, expected) in [
+            ("30", Some(30)),
+            ("Wed, 25 Nov 2026 10:01:30 GMT", Some(90)),
+            ("Wed, 25 Nov 2026 09:00:00 GMT", None),
+            ("soon", None),
+            ("-5", None),
+        ] {
+            assert_eq!(patience(text, now).map(|time| time.as_secs()), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn values_are_found_by_dots_or_by_a_pointer() {
+        let body = br#"{ "a": { "b": [1, { "c.d": 2 }] } }"#;
+        for (path, expected) in
+            [("a.b.0", Some(1)), ("/a/b/1/c.d", Some(2)), ("a.x", None), ("a.b.9", None)]
+        {
+            let found = match look_up(body, path) {
+                Measured::Json(value) => value.as_i64(),
+                _ => None,
+            };
+            assert_eq!(found, expected, "{path}");
+        }
+    }
 }

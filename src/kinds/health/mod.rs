@@ -57,7 +57,7 @@ pub(super) async fn perform(
     let judged: Vec<Option<Judged>> = stream::iter(checks).buffered(ABREAST).collect().await;
     let total = judged.len();
     let judged: Vec<Judged> = judged.into_iter().flatten().collect();
-    attempt.output.append(report::lines(&judged).into_bytes()).await;
+    attempt.output.append(report::lines(&judged)).await;
     match attempt.stop.reason() {
         Some(reason) if judged.len() < total => stopped(reason, judged.len(), total),
         _ => report::outcome(&judged),

@@ -169,4 +169,12 @@ mod tests {
             assert_eq!((found.as_str(), reading.shown().as_str()), (line, data), "{output}");
         }
     }
+
+    proptest::proptest! {
+        /// Plugins write anything.
+        #[test]
+        fn any_output_can_be_read(output in r"([a-z0-9.,;=%|' \n\r\t-]|é|''){0,60}") {
+            split(&output);
+        }
+    }
 }

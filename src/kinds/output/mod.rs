@@ -1,7 +1,7 @@
 //! Where an attempt's output goes, and how it is read again.
 //!
 //! ```text
-//!  process ─chunk─▶ Output::append ─screen─▶ write::Writer ─▶ RUN-ATTEMPT.log      the first half
+//!  process ─chunk─▶ screen ─▶ Output::keep ─▶ write::Writer ─▶ RUN-ATTEMPT.log      the first half
 //!                        │ grown                             RUN-ATTEMPT.log.a,.b  a rotating tail
 //!                        ▼                                        │
 //!                    read::Reader ◀──────── logical offsets ──────┘
@@ -111,9 +111,15 @@ impl Shelf {
 }
 
 impl Output {
-    /// Appends a chunk. Returns when it is written, so that a process that writes faster than the
-    /// disk waits at its pipe. A disk that is full stops nothing: see [`Output::trouble`].
-    pub async fn append(&self, chunk: Vec<u8>) {
+    /// Appends a text of our own.
+    pub async fn append(&self, text: impl Into<Vec<u8>>) {
+        self.keep(screen(text.into())).await;
+    }
+
+    /// Appends a chunk that was screened. Returns when it is written, so that a process that writes
+    /// faster than the disk waits at its pipe. A disk that is full stops nothing: see
+    /// [`Output::trouble`].
+    pub(super) async fn keep(&self, chunk: Vec<u8>) {
         if chunk.is_empty() {
             return;
         }
@@ -139,7 +145,7 @@ impl Inner {
         let path = self.shelf.path(self.run, self.no);
         let length = {
             let mut writer = self.writer();
-            writer.append(&path, screen(chunk));
+            writer.append(&path, chunk);
             writer.length()
         };
         if let Some(grown) = self.grown.get() {
@@ -158,9 +164,10 @@ impl Drop for Inner {
     }
 }
 
-/// The one door that every byte of output passes before it is kept: what must not be kept is taken
-/// out here. Whoever adds that must mind that a secret can lie across two chunks.
-fn screen(chunk: &[u8]) -> &[u8] {
+/// The one door that everything passes which a job says, before any of it is kept, matched or repeated
+/// in a message: what must not get out is taken out here. Whoever adds that must mind that a secret can
+/// lie across two chunks.
+pub(super) fn screen(chunk: Vec<u8>) -> Vec<u8> {
     chunk
 }
 

@@ -69,6 +69,41 @@ async fn past_the_cap_the_middle_is_left_out_and_counted() {
     }
 }
 
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+
+    /// Whatever is written in whatever chunks: the head is a prefix, the tail a suffix, and what lies
+    /// between is counted to the byte.
+    #[test]
+    fn head_omission_and_tail_add_up(
+        cap in 0_u64..20_000,
+        chunks in proptest::collection::vec(0_usize..9000, 0..30),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let (dir, outputs, output) = fresh(cap);
+        // No line feed and no byte of the marker occurs in it.
+        let all: Vec<u8> = (0..chunks.iter().sum()).map(|n| b'A' + u8::try_from(n % 23).unwrap()).collect();
+        let mut from = 0;
+        for len in chunks {
+            runtime.block_on(output.append(&all[from..from + len]));
+            from += len;
+        }
+        let kept = runtime.block_on(whole(&outputs));
+        let kept = String::from_utf8(kept).unwrap();
+        proptest::prop_assert!(on_disk(dir.path()) <= cap.max(4096) + 2 * 21);
+        match kept.split_once("\n… ") {
+            None => proptest::prop_assert_eq!(kept.as_bytes(), &all[..]),
+            Some((head, rest)) => {
+                let (omitted, tail) = rest.split_once(" bytes omitted …\n").unwrap();
+                let omitted: usize = omitted.parse().unwrap();
+                proptest::prop_assert!(all.starts_with(head.as_bytes()));
+                proptest::prop_assert!(all.ends_with(tail.as_bytes()));
+                proptest::prop_assert_eq!(head.len() + omitted + tail.len(), all.len());
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_reader_goes_on_from_the_offset_it_was_told() {
     let (_dir, outputs, output) = fresh(4096);

@@ -31,7 +31,7 @@ use tokio::sync::oneshot;
 pub use lines::{Pattern, Scan};
 pub use spawn::SpawnError;
 
-use super::output::Output;
+use super::output::{Output, screen};
 use super::{ProcessLimits, Stop, StopReason};
 use crate::clock::{self, Clock};
 use group::{Group, Patience};
@@ -98,7 +98,7 @@ pub async fn run(
     let grace = program.grace;
     let spawn::Started { mut child, group, stdout, stderr } = spawn::start(program)?;
     let (close, closing) = oneshot::channel();
-    let mut exit = {
+    let exit = {
         let mut pump = pin!(pump([Some(stdout), Some(stderr)], capture, closing));
         let mut supervise = pin!(supervise(&mut child, group, grace, (stop, clock)));
         let mut pumped = false;
@@ -116,7 +116,6 @@ pub async fn run(
         }
         exit
     };
-    exit.remarks.extend(capture.output.and_then(Output::trouble));
     Ok(exit)
 }
 
@@ -227,9 +226,10 @@ async fn drain(pipe: &pipe::Receiver, index: usize, capture: &mut Capture<'_>) {
 impl Capture<'_> {
     async fn take(&mut self, index: usize, chunk: Vec<u8>) {
         let scan = if index == 0 { &mut self.stdout } else { &mut self.stderr };
+        let chunk = screen(chunk);
         scan.feed(&chunk);
         if let Some(output) = self.output {
-            output.append(chunk).await;
+            output.keep(chunk).await;
         }
     }
 }

@@ -246,3 +246,37 @@ fn interpreter(path: &Path) -> Option<String> {
 fn permanent(message: impl Into<String>) -> SpawnError {
     SpawnError { class: FailureClass::Permanent, message: message.into() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_system_lacks_now_may_be_there_later() {
+        let program = Program {
+            argv: vec!["/bin/true".into()],
+            env: Vec::new(),
+            dir: Path::new("/"),
+            stdin: None,
+            limits: ProcessLimits::default(),
+            grace: Duration::ZERO,
+        };
+        let plan = Plan { name: "true".as_ref(), path: Path::new("/bin/true"), program: &program };
+        for (error, class, words) in [
+            (Errno::AGAIN, FailureClass::Transient, "no room for another process"),
+            (Errno::NOMEM, FailureClass::Transient, "no memory left"),
+            (Errno::MFILE, FailureClass::Transient, "the daemon has no file descriptor left"),
+            (Errno::NFILE, FailureClass::Transient, "the system has no file descriptor left"),
+            (Errno::TXTBSY, FailureClass::Transient, "its file is being written"),
+            (Errno::IO, FailureClass::Transient, "Input/output error"),
+            (Errno::TOOBIG, FailureClass::Permanent, "hand long text over by stdin"),
+            (Errno::NOEXEC, FailureClass::Permanent, "a line like #!/bin/sh"),
+            (Errno::ACCESS, FailureClass::Permanent, "mounted noexec"),
+            (Errno::NOENT, FailureClass::Permanent, "a loader or library that does not exist"),
+        ] {
+            let error = plan.explain(&error.into());
+            assert!(error.message.contains(words), "{}", error.message);
+            assert_eq!(error.class, class, "{}", error.message);
+        }
+    }
+}
