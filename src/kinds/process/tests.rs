@@ -123,6 +123,17 @@ async fn exits_and_signals_are_told_as_they_are() {
 }
 
 #[tokio::test]
+async fn signals_are_as_programs_expect_them() {
+    // The daemon ignores SIGPIPE; a program that did would write for ever or complain.
+    let bench = Bench::new();
+    bench.run(bench.sh("yes | head -1; grep SigIgn /proc/self/status")).await.unwrap();
+    let text = bench.text().await;
+    let ignored = text.strip_prefix("y\nSigIgn:\t").expect("yes has nothing to complain about");
+    let ignored = u64::from_str_radix(ignored.trim(), 16).unwrap();
+    assert_eq!(ignored & (1 << (13 - 1)), 0, "SIGPIPE is ignored");
+}
+
+#[tokio::test]
 async fn arguments_reach_the_program_untouched() {
     let bench = Bench::new();
     let argv = ["printf", "%s|", "a b", "$HOME", "", "*", "\"'\\", "ä"];
