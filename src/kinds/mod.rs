@@ -62,8 +62,8 @@ pub struct AttemptContext {
 /// How a job is done, from its common keys.
 #[derive(Clone, Debug, Default)]
 pub struct Setting {
-    /// Variables to set, values still templates.
-    pub env: BTreeMap<String, String>,
+    /// Variables to set, in the order in which they are written; values are still templates.
+    pub env: Vec<(String, String)>,
     /// Where programs start; the jobs folder's parent by default.
     pub working_dir: PathBuf,
     /// Values for templates under `params`.

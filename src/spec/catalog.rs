@@ -3,7 +3,7 @@
 //! Owns the result of a look at the jobs folder as data. Refuses to look itself: that is `load`.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::kinds::{Setting, Work};
@@ -21,7 +21,7 @@ pub struct Job {
     /// Whether its schedule is in force.
     pub enabled: bool,
     /// Labels.
-    pub labels: BTreeMap<String, String>,
+    pub labels: Arc<BTreeMap<String, String>>,
     /// Hash of the definition.
     pub revision: Revision,
     /// Hash of what decides its slots: schedule, time zone, seed.
@@ -48,7 +48,7 @@ pub struct Catalog {
     /// The jobs in force, by name.
     pub jobs: BTreeMap<JobName, Arc<Job>>,
     /// Every job file seen at the last look, by its path.
-    pub files: BTreeMap<PathBuf, Arc<JobFile>>,
+    pub files: BTreeMap<Arc<Path>, Arc<JobFile>>,
     /// What is wrong with the jobs folder as a whole; everything stays in force meanwhile.
     pub trouble: Option<Arc<Diagnostic>>,
     /// What is worth saying although nothing is refused, and belongs to no single file.

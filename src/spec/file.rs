@@ -1,7 +1,7 @@
-//! One job file: its bytes to drafts of jobs.
+//! One job file: its bytes to jobs.
 //!
 //! Owns the reading of a file as a whole: refusals of the file itself, secrets in it, its documents, and
-//! the names that it may define. Refuses to know other files.
+//! what other files may refer to. Refuses to know other files.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -19,45 +19,40 @@ use super::secret;
 use super::settings::Settings;
 use super::{checks, job};
 use crate::model::JobName;
-use crate::yaml::{self, Code, Decoder, Diagnostic, Node, Source, Span};
+use crate::yaml::{self, Code, Decoder, Diagnostic, Located, Node, Source, Span};
 
 /// What a file says.
 #[derive(Debug)]
 pub(super) struct Read {
-    /// Its text, secrets masked.
-    pub source: Source,
-    /// Its good jobs.
-    pub drafts: Vec<Draft>,
-    /// The names of its jobs, the bad ones included, as far as they can be told.
-    pub names: Vec<JobName>,
+    /// Its text, secrets masked; given up where nobody is expected to ask for it.
+    pub text: Option<Source>,
+    /// Its jobs, good or not.
+    pub mentions: Vec<Mention>,
+    /// The name of a job that it may have, where it can't be read far enough to know.
+    pub guessed: Option<JobName>,
     /// What there is to say about it.
     pub diagnostics: Vec<Diagnostic>,
     /// Hash of its bytes.
     pub content: u64,
 }
 
-/// A good job, and the places that checks between files point at.
+/// A job as it is written: what checks between files need of it.
 #[derive(Debug)]
-pub(super) struct Draft {
-    /// The job.
-    pub job: Arc<Job>,
-    /// The places.
-    pub places: Places,
-}
-
-/// Where the parts of a job stand that other files have a say in.
-#[derive(Debug)]
-pub(super) struct Places {
-    /// The name, or the first key where the file's name is the job's.
-    pub name: Span,
-    /// The names in `after`, in their order.
-    pub after: Vec<Span>,
+pub(super) struct Mention {
+    /// Its name, if it has a legal one.
+    pub name: Option<JobName>,
+    /// Where the name stands, or the first key where the file's name is the job's.
+    pub at: Span,
+    /// The jobs that it waits for.
+    pub after: Vec<Located<JobName>>,
+    /// The job, if it is good by itself.
+    pub job: Option<Arc<Job>>,
 }
 
 impl Read {
     fn empty(source: Source) -> Self {
-        let (drafts, names, diagnostics) = (Vec::new(), Vec::new(), Vec::new());
-        Self { source, drafts, names, diagnostics, content: 0 }
+        let (mentions, diagnostics) = (Vec::new(), Vec::new());
+        Self { text: Some(source), mentions, guessed: None, diagnostics, content: 0 }
     }
 
     /// A file whose text can't be had.
@@ -65,12 +60,17 @@ impl Read {
         let stem = path.file_stem().map(|stem| stem.to_string_lossy());
         let name = stem.and_then(|stem| JobName::parse(&stem).ok());
         let source = Source::new(path.to_string_lossy(), "");
-        Self { names: name.into_iter().collect(), diagnostics: vec![why], ..Self::empty(source) }
+        Self { guessed: name, diagnostics: vec![why], ..Self::empty(source) }
     }
 
     /// Whether nothing in it is wrong.
     pub(super) fn is_good(&self) -> bool {
         !self.diagnostics.iter().any(Diagnostic::is_error)
+    }
+
+    /// The good jobs.
+    pub(super) fn jobs(&self) -> impl Iterator<Item = &Arc<Job>> {
+        self.mentions.iter().filter_map(|mention| mention.job.as_ref())
     }
 }
 
@@ -126,17 +126,15 @@ impl<'a> Reader<'a> {
         let stem = path.file_stem().map(|stem| stem.to_string_lossy());
         let stem = stem.filter(|_| documents.len() <= 1);
         let mut masks = Vec::new();
-        for document in &documents {
-            read.names.extend(name_of(&document.root, stem.as_deref(), &source));
-            if !document.broken {
-                self.document(&mut read, &document.root, stem.as_deref(), &mut masks);
-            }
+        for document in documents.iter().filter(|document| !document.broken) {
+            self.document(&mut read, &document.root, stem.as_deref(), &mut masks);
         }
-        if documents.is_empty() && !read.is_good() {
-            read.names.extend(stem.as_deref().and_then(|stem| JobName::parse(stem).ok()));
+        if read.mentions.is_empty() && !read.is_good() {
+            let root = documents.first().map(|document| &document.root);
+            read.guessed = guess(root, stem.as_deref(), &source);
         }
-        twice(&mut read);
-        read.source = secret::hide(&read.source, &masks, &mut read.diagnostics);
+        twice(&source, &mut read);
+        read.text = Some(secret::hide(&source, &masks, &mut read.diagnostics));
         read
     }
 
@@ -147,10 +145,9 @@ impl<'a> Reader<'a> {
         stem: Option<&str>,
         masks: &mut Vec<Range<usize>>,
     ) {
-        let mut cx = Decoder::new(&read.source);
+        let mut cx = Decoder::new(read.text.as_ref().expect("it is given up later only"));
         checks::secrets(root, &mut cx, masks);
-        let draft = job::decode(self, root, stem, &mut cx);
-        read.drafts.extend(draft);
+        read.mentions.extend(job::decode(self, root, stem, &mut cx));
         // What could not even be read is told once, not again for what stands in for it.
         let before: Vec<_> = read.diagnostics.iter().filter_map(|told| told.span).collect();
         let found = cx.finish().into_iter();
@@ -159,9 +156,10 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The name of a document's job, good or not, as far as it can be told.
-fn name_of(root: &Node<'_>, stem: Option<&str>, source: &Source) -> Option<JobName> {
-    let given = root.get("name").map(|entry| Decoder::new(source).written(&entry.value));
+/// The name that a job probably has whose document can't be read.
+fn guess(root: Option<&Node<'_>>, stem: Option<&str>, source: &Source) -> Option<JobName> {
+    let given = root.and_then(|root| root.get("name"));
+    let given = given.map(|entry| Decoder::new(source).written(&entry.value));
     let name = given.unwrap_or_else(|| stem.map(str::to_owned))?;
     JobName::parse(&name).ok()
 }
@@ -182,16 +180,16 @@ fn no_job(source: &Source) -> Diagnostic {
 }
 
 /// Reports each name that the file gives to two jobs.
-fn twice(read: &mut Read) {
+fn twice(source: &Source, read: &mut Read) {
     let mut first: HashMap<&str, Span> = HashMap::new();
     let mut found = Vec::new();
-    for draft in &read.drafts {
-        let (name, at) = (draft.job.name.as_str(), draft.places.name);
+    for mention in &read.mentions {
+        let Some(name) = mention.name.as_ref().map(JobName::as_str) else { continue };
         match first.get(name) {
-            None => drop(first.insert(name, at)),
+            None => drop(first.insert(name, mention.at)),
             Some(before) => {
                 let message = format!("two jobs in this file are called `{name}`");
-                let mut twice = Diagnostic::new(Code::DuplicateName, &read.source, at, message);
+                let mut twice = Diagnostic::new(Code::DuplicateName, source, mention.at, message);
                 twice.label(*before, "the first one").help("rename one of the two");
                 found.push(twice);
             }

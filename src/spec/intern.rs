@@ -4,7 +4,7 @@
 //! of what they were written as, so that a shared part costs no decoding either. Refuses to know what a
 //! part is.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::kinds::{Setting, Work};
@@ -18,6 +18,7 @@ pub(super) struct Intern {
     pub settings: Parts<Setting>,
     pub schedules: Parts<Schedule>,
     pub works: Parts<Work>,
+    pub labels: Parts<BTreeMap<String, String>>,
     /// What is suspicious about each schedule.
     pub lints: Parts<Vec<Lint>>,
 }

@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 
 use super::catalog::Job;
 use super::config::DefaultsSection;
-use super::file::{Draft, Places, Reader};
+use super::file::{Mention, Reader};
 use super::forms::Tried;
 use super::hash::Hash;
 use super::names::{self, CredentialText, NameText};
@@ -85,13 +85,13 @@ const POLICY_KEYS: &[&str] =
 /// The keys that a [`Setting`] comes from.
 const SETTING_KEYS: &[&str] = &["env", "working_dir", "params", "timeout", "limits"];
 
-/// Decodes one document; `stem` is the name of a job that names none.
+/// Decodes one document; `stem` is the name of a job that names none. `None` where it is no mapping.
 pub(super) fn decode(
     reader: &mut Reader<'_>,
     root: &Node<'_>,
     stem: Option<&str>,
     cx: &mut Decoder,
-) -> Option<Draft> {
+) -> Option<Mention> {
     let section = JobSection::decode(root, cx)?;
     let name = name(&section, root, stem, cx);
     let zone = reader.settings.defaults.zone();
@@ -102,22 +102,41 @@ pub(super) fn decode(
     checks::environment(section.env.as_ref(), cx);
     values(&section, &reader.settings.defaults.section, cx);
     paths::check(reader, &section, cx);
-    let name = name?;
-    let keys = schedule::Keys::of(&asked, name.as_str());
-    let compile = || schedule::compile(&asked, name.as_str(), cx);
+    let compiled = compile(reader, &section, &asked, name.as_ref(), cx);
+    let after = section.after.iter().flat_map(|names| &names.0);
+    let mut mention = Mention {
+        name: name.as_ref().map(|name| name.value.clone()),
+        at: name.as_ref().map_or_else(|| root.head(cx.source()), |name| name.span),
+        after: after.map(|name| name.clone().map(|name| name.job())).collect(),
+        job: None,
+    };
+    if let (Some(name), Some(compiled), false) = (name, compiled, cx.has_errors()) {
+        let line = cx.source().position(name.span.start).line;
+        let job = assemble(reader, &section, root, (name.value, compiled, &asked));
+        mention.job = job.map(|job| Arc::new(Job { line, ..job }));
+    }
+    Some(mention)
+}
+
+/// Compiles the schedule and tells what is odd about it.
+fn compile(
+    reader: &mut Reader<'_>,
+    section: &JobSection,
+    asked: &[Asked],
+    name: Option<&Located<JobName>>,
+    cx: &mut Decoder,
+) -> Option<Arc<Schedule>> {
+    // Without a name it is compiled for its mistakes alone.
+    let name = name.map_or("", |name| name.value.as_str());
+    let keys = schedule::Keys::of(asked, name);
+    let compile = || schedule::compile(asked, name, cx);
     let compiled = reader.intern.schedules.try_get(keys.schedule, compile)?;
-    let lints = || schedule::lints(&asked, name.as_str(), reader.now);
+    let lints = || schedule::lints(asked, name, reader.now);
     for lint in reader.intern.lints.get(keys.lints, lints).iter() {
-        schedule::tell(&asked, lint, cx);
+        schedule::tell(asked, lint, cx);
     }
-    checks::alert(&section, &compiled, reader.now, cx);
-    if cx.has_errors() {
-        return None;
-    }
-    let after = section.after.iter().flat_map(|names| &names.0).map(|name| name.span).collect();
-    let places = Places { name: name.span, after };
-    let job = assemble(reader, &section, root, (name.value, compiled, &asked));
-    Some(Draft { job: Arc::new(job?), places })
+    checks::alert(section, &compiled, reader.now, cx);
+    Some(compiled)
 }
 
 /// Checks the templates of the job and its work against the values that there will be.
@@ -183,6 +202,10 @@ fn assemble(
     let work = reader.intern.works.get(kind, || work.clone());
     let enabled = section.enabled.0.unwrap_or(true);
     let labels = section.labels.as_ref().or(defaults.section.labels.as_ref());
+    let labels = reader
+        .intern
+        .labels
+        .get(hashes.of_keys(&["labels"]), || labels.map(texts).unwrap_or_default());
     let credentials = section.credentials.iter().flat_map(|bindings| &bindings.0);
     Some(Job {
         revision: hashes.revision(defaults.hash),
@@ -190,7 +213,7 @@ fn assemble(
         name,
         description: section.description.0.clone().unwrap_or_default(),
         enabled,
-        labels: labels.map(texts).unwrap_or_default(),
+        labels,
         schedule: compiled,
         policy,
         work,

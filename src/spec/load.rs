@@ -4,8 +4,7 @@
 //! as a whole or not at all; one that turned bad keeps its last good jobs, and one that is gone takes its
 //! jobs with it. A folder that can't be read changes nothing. Refuses to know who asks, and when.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -46,14 +45,13 @@ pub fn load(settings: &Settings, now: Timestamp, previous: Option<&Catalog>) -> 
 
 /// A file as it is now; `None` where it is gone.
 fn look(
-    path: &PathBuf,
+    path: &Path,
     previous: &Catalog,
     same_basis: bool,
     reader: &mut Reader<'_>,
 ) -> Option<Candidate> {
     let before = previous.files.get(path).cloned();
-    let shared: Arc<Path> =
-        before.as_ref().map_or_else(|| path.as_path().into(), |b| b.path.clone());
+    let shared: Arc<Path> = before.as_ref().map_or_else(|| path.into(), |b| b.path.clone());
     let bytes = match scan::read(path) {
         Ok(bytes) => bytes,
         Err(Unreadable::Gone) => return None,
@@ -74,21 +72,27 @@ fn look(
 /// Puts each candidate's jobs into force: its new ones, or those that it had.
 fn assemble(candidates: Vec<Candidate>) -> Catalog {
     let mut catalog = Catalog::default();
-    let mut files = BTreeMap::new();
     for candidate in candidates {
         let file = candidate.settle();
         for job in &file.jobs {
             catalog.jobs.insert(job.name.clone(), job.clone());
         }
-        files.insert(file.path.to_path_buf(), file);
+        catalog.files.insert(file.path.clone(), file);
     }
-    catalog.files = files;
     catalog
 }
 
 impl Candidate {
     /// A file that may bring something new, or, without `read`, one that is as it was.
-    pub(super) fn new(path: Arc<Path>, before: Option<Arc<JobFile>>, read: Option<Read>) -> Self {
+    pub(super) fn new(
+        path: Arc<Path>,
+        before: Option<Arc<JobFile>>,
+        mut read: Option<Read>,
+    ) -> Self {
+        if let Some(read) = read.as_mut().filter(|read| read.is_good()) {
+            // Thousands of texts at one time would cost more than reading one of them again.
+            read.text = None;
+        }
         Self { kept: read.is_none(), path, before, read, found: Vec::new() }
     }
 
@@ -97,17 +101,12 @@ impl Candidate {
         let before = JobFile {
             path: path.clone(),
             state: FileState::Good,
-            jobs: read.drafts.iter().map(|draft| draft.job.clone()).collect(),
+            jobs: read.jobs().cloned().collect(),
             diagnostics: Vec::new(),
             content: read.content,
         };
-        Self {
-            kept: true,
-            path,
-            before: Some(Arc::new(before)),
-            read: Some(read),
-            found: Vec::new(),
-        }
+        let before = Some(Arc::new(before));
+        Self { kept: true, path, before, read: Some(read), found: Vec::new() }
     }
 
     /// The file as the catalog has it.
@@ -116,7 +115,7 @@ impl Candidate {
             return self.before.expect("a file is kept only as it was before");
         }
         let fresh = self.is_fresh();
-        let jobs = self.jobs().into_iter().cloned().collect();
+        let jobs = self.jobs().cloned().collect();
         let (content, mut diagnostics) =
             self.read.map_or((0, Vec::new()), |read| (read.content, read.diagnostics));
         diagnostics.extend(self.found);

@@ -279,15 +279,16 @@ fn unchanged_files_keep_the_same_jobs_and_other_settings_read_them_again() {
     let mut world = World::new();
     world.write("a.yaml", &job("a", "")).write("b.yaml", &job("b", ""));
     world.look();
-    let (a, b) = (world.catalog.files[&world.path("a.yaml")].clone(), JobName::parse("b").unwrap());
+    let (a, b) =
+        (world.catalog.files[world.path("a.yaml").as_path()].clone(), JobName::parse("b").unwrap());
     let before = world.catalog.jobs[&b].clone();
     world.write("b.yaml", &job("b", "timeout: 5m"));
     world.look();
-    assert!(Arc::ptr_eq(&a, &world.catalog.files[&world.path("a.yaml")]));
+    assert!(Arc::ptr_eq(&a, &world.catalog.files[world.path("a.yaml").as_path()]));
     assert!(!Arc::ptr_eq(&before, &world.catalog.jobs[&b]));
     world.settings.limits.pools.insert("db".to_owned(), 1);
     world.look();
-    assert!(!Arc::ptr_eq(&a, &world.catalog.files[&world.path("a.yaml")]));
+    assert!(!Arc::ptr_eq(&a, &world.catalog.files[world.path("a.yaml").as_path()]));
 }
 
 #[test]
@@ -331,4 +332,40 @@ fn revisions_follow_meaning() {
         let text = format!("schedule: {schedule}\ncommand: {{ run: [\"true\"] }}\n");
         assert_ne!(revisions(&mut world, &text).1, base.1, "{schedule}");
     }
+}
+
+#[test]
+fn a_bad_file_is_told_all_its_conflicts_in_the_same_look() {
+    let mut world = World::new();
+    world.write("a.yaml", &job("a", "")).write("b.yaml", &job("b", "after: [a]"));
+    world.look();
+    let bad = [
+        job("a", "timeout: 5"),
+        job("c", "after: [nowhere]\npool: nowhere"),
+        job("d", "after: [e]\nretry: 0"),
+        job("e", "after: [d]"),
+        "name: Broken Name\nschedule: \"99 * * * *\"\ncommand: { run: [\"true\"] }\n".to_owned(),
+    ];
+    world.write("bad.yaml", &bad.join("---\n"));
+    let (jobs, errors) = world.look();
+    assert_eq!(jobs, ["a", "b"]);
+    let codes: Vec<&str> = errors.iter().map(|told| told.trim_start_matches("bad.yaml ")).collect();
+    assert_eq!(codes, ["J025", "J027", "J047", "J046", "J048", "J030", "J026", "J040"]);
+}
+
+#[test]
+fn a_good_file_is_not_refused_for_what_a_bad_one_says() {
+    let mut world = World::new();
+    world.write("a.yaml", &job("x", "timeout: 5")).write("b.yaml", &job("x", ""));
+    assert_eq!(world.look(), told(&["x"], &["a.yaml J025", "a.yaml J027"]));
+    assert_eq!(world.catalog.jobs.values().next().unwrap().file.as_ref(), world.path("b.yaml"));
+}
+
+#[test]
+fn a_job_knows_its_place() {
+    let mut world = World::new();
+    world.write("a.yaml", &format!("# one\n{}---\n# two\n\n{}", job("a", ""), job("b", "")));
+    world.look();
+    let lines: Vec<u32> = world.catalog.jobs.values().map(|job| job.line).collect();
+    assert_eq!(lines, [2, 9]);
 }

@@ -114,7 +114,7 @@ fn catalog(jobs: usize, due: Timestamp, work: &Arc<jada::kinds::Work>) -> Catalo
             name: name.clone(),
             description: String::new(),
             enabled: true,
-            labels: std::collections::BTreeMap::new(),
+            labels: Arc::default(),
             revision: Revision(1),
             schedule_revision: Revision(1),
             schedule: Arc::clone(&schedule),
