@@ -8,8 +8,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Lines};
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -62,7 +64,12 @@ impl Site {
     }
 
     fn start(&mut self) {
-        let mut child = self.agent().stderr(Stdio::piped()).spawn().unwrap();
+        let agent = self.agent();
+        self.start_as(agent);
+    }
+
+    fn start_as(&mut self, mut agent: Command) {
+        let mut child = agent.stderr(Stdio::piped()).spawn().unwrap();
         let log = BufReader::new(child.stderr.take().unwrap()).lines();
         self.daemon = Some(Daemon { child, log });
         self.wait_log("is up");
@@ -331,6 +338,36 @@ fn what_is_wrong_with_the_data_folder_is_told() {
     assert!(junk.contains("jada.db"), "{junk}");
     let settings = refusal(|dir| fs::write(dir.join("jada.yaml"), "lisen: 1\n").unwrap());
     assert!(settings.contains("did you mean") || settings.contains("listen"), "{settings}");
+}
+
+#[test]
+fn systemd_is_told_and_the_watchdog_fed() {
+    let mut site = Site::new(&[]);
+    let socket = UnixDatagram::bind(site.path("notify")).unwrap();
+    // A daemon that says nothing fails the test rather than holding it up.
+    socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let wait_for = |word: &str| {
+        let mut buffer = [0; 4096];
+        loop {
+            let length = socket.recv(&mut buffer).unwrap();
+            let message = String::from_utf8_lossy(&buffer[..length]).into_owned();
+            if message.contains(word) {
+                return message;
+            }
+        }
+    };
+    let mut agent = site.agent();
+    agent.env("NOTIFY_SOCKET", site.path("notify")).env("WATCHDOG_USEC", "200000");
+    site.start_as(agent);
+    wait_for("READY=1");
+    // Nothing is due: only the watchdog makes the loop look.
+    wait_for("WATCHDOG=1");
+    wait_for("WATCHDOG=1");
+    site.signal(Signal::HUP);
+    assert!(wait_for("RELOADING=1").contains("MONOTONIC_USEC="));
+    wait_for("READY=1");
+    assert_eq!(site.stop(), Some(0));
+    wait_for("STOPPING=1");
 }
 
 #[test]

@@ -84,6 +84,8 @@ pub struct Dispatcher {
     pub(super) inbox: Vec<Request>,
     /// The image must be built again before anything is planned.
     pub(super) stale: bool,
+    /// The image is new, and its runs and incidents were not yet squared with the catalog.
+    pub(super) fresh: bool,
     pub(super) store_down_until: Option<Timestamp>,
     pub(super) lease_until: Timestamp,
     pub(super) last_now: Timestamp,
@@ -133,6 +135,7 @@ impl Dispatcher {
             ended: Vec::new(),
             inbox: Vec::new(),
             stale: true,
+            fresh: true,
             store_down_until: None,
             lease_until: now,
             last_now: now,
@@ -193,6 +196,7 @@ impl Dispatcher {
         }
         let mut draft = Draft::default();
         self.plan_ends(&mut draft, now).await;
+        self.plan_catalog(&mut draft, now);
         self.plan_requests(&mut draft, now).await;
         if !self.draining {
             for action in self.state.tick(now, BATCH) {
@@ -275,6 +279,13 @@ impl Dispatcher {
             if finished {
                 self.judge_end(draft, job, &ended, now).await;
             }
+        }
+    }
+
+    /// Squares runs and incidents with the catalog, once for each new image.
+    fn plan_catalog(&mut self, draft: &mut Draft, now: Timestamp) {
+        if !std::mem::take(&mut self.fresh) {
+            return;
         }
         for run in self.state.abandoned() {
             let reason = "the job is gone from jobs.d";

@@ -22,6 +22,7 @@ impl Dispatcher {
         match self.read_store(now).await {
             Ok(runs) => {
                 self.stale = false;
+                self.fresh = true;
                 self.store_down_until = None;
                 self.adopt(&runs);
                 true
