@@ -34,7 +34,7 @@ macro_rules! contract {
             contract! { @all $open;
                 changes: record_round_trips, record_refuses_a_second, record_refuses_an_unknown_job,
                     record_keeps_causes_apart, cursor_compares, start_takes_the_next_attempt,
-                    start_refuses, end_finishes, end_retries, end_refuses, late_end_is_fenced,
+                    start_refuses, end_finishes, end_retries, end_keeps_attempt_and_run, end_refuses, late_end_is_fenced,
                     close_ends_what_waits, close_refuses, requeue_moves, requeue_refuses,
                     pause_and_resume, incidents_open_once, incidents_resolve, batch_keeps_order,
                     one_slot_has_one_winner;

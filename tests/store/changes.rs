@@ -148,6 +148,24 @@ pub(crate) async fn end_finishes(open: Opener) {
     assert_eq!(world.store.live_runs().await.unwrap(), []);
 }
 
+/// A run need not end as its last attempt did, nor at the same time; both are kept.
+pub(crate) async fn end_keeps_attempt_and_run(open: Opener) {
+    let world = World::new(open).await;
+    for (second, outcome, next) in [
+        (1, failure("busy"), finished(3, &failure("gave up: busy"))),
+        (2, success(), finished(99, &success())),
+        (3, failure("busy"), not_run(3, NotRun::Blocked, 1)),
+        (4, success(), finished(3, &failure("late"))),
+    ] {
+        let run = world.running(second).await;
+        world.apply(3, world.end(run, 1, &outcome, next.clone())).await;
+        assert_eq!(world.run(run).await.state, next);
+        let (node, started_at) = (world.node, at(second));
+        let attempt = Attempt { no: 1, node, started_at, ended_at: at(3), outcome };
+        assert_eq!(world.store.attempts(run).await.unwrap(), [attempt]);
+    }
+}
+
 pub(crate) async fn end_retries(open: Opener) {
     let world = World::new(open).await;
     let run = world.running(1).await;

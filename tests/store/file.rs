@@ -61,6 +61,16 @@ async fn closing_leaves_one_file_with_everything() {
 }
 
 #[tokio::test]
+async fn history_is_for_its_owner() {
+    let (folder, path) = folder();
+    let (_store, _) = with_a_run(&path).await;
+    for file in fs::read_dir(folder.path()).unwrap().map(Result::unwrap) {
+        let mode = file.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{:?}", file.file_name());
+    }
+}
+
+#[tokio::test]
 async fn dropping_keeps_what_was_asked() {
     let (_folder, path) = folder();
     let (store, _) = with_a_run(&path).await;

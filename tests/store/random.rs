@@ -218,12 +218,16 @@ impl Pair {
             }
             Draft::End { run, stale, node, outcome, next } => {
                 let (run, attempts) = self.run(*run);
+                let outcome = outcome_of(*outcome);
+                // Mostly the run ends as its attempt did; what is any other way, has to be kept apart.
+                let agree = next.0 > 3;
+                let finished = RunState::Finished { at: at(self.now), outcome: outcome.clone() };
                 Change::End {
                     run,
                     node: self.node(*node),
                     fence: attempts.saturating_sub(*stale),
-                    outcome: outcome_of(*outcome),
-                    next: self.state(*next),
+                    outcome,
+                    next: if agree { finished } else { self.state((next.0 * 2, next.1, next.2)) },
                 }
             }
             Draft::Close { run, state } => {

@@ -173,7 +173,7 @@ fn millis(time: Duration) -> i64 {
     i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// The columns that [`run`] reads, from `run r LEFT JOIN node n ON n.id = r.holder`.
+/// The columns that [`run`] reads, from `run r LEFT JOIN node n ON n.id = r.holder AND r.state = 1`.
 pub(super) const RUN: &str = "r.id, r.job, r.kind, r.ref, r.state, r.attempts, r.created_at, \
      r.started_at, r.ready_at, r.since, r.holder, max(r.until, coalesce(n.until, r.until)), \
      r.ended_at, r.class, r.exit_code, r.retry_after, r.count, r.text";

@@ -1,13 +1,13 @@
 //! Carries out changes, each under its own condition.
 //!
-//! Owns the statements that write history. Each has its condition in its own `WHERE`, so that there is
-//! no moment between looking and acting. Refuses to decide what a change should be.
+//! Owns the statements that write history, and checks each condition inside the transaction that acts on
+//! it, which no other writer can enter. Refuses to decide what a change should be.
 
 use jiff::Timestamp;
 use rusqlite::ffi::SQLITE_CONSTRAINT_FOREIGNKEY;
 use rusqlite::{Connection, OptionalExtension as _, Result, ToSql, named_params, params};
 
-use super::columns::{End, FAILED, QUEUED, RAN, State, cause_codes, hour, revision_code};
+use super::columns::{End, FAILED, RAN, State, cause_codes, hour, revision_code};
 use super::incident;
 use crate::model::{AttemptNo, Cause, Holder, JobId, NodeId, Outcome, Revision, RunId, RunState};
 use crate::store::{Applied, Batch, Change, Pause};
@@ -136,42 +136,61 @@ impl At<'_> {
         outcome: &Outcome,
         next: &RunState,
     ) -> Result<Applied> {
-        if matches!(next, RunState::Running { .. }) {
-            return Ok(Applied::Refused);
+        let mut held = self.connection.prepare_cached(
+            "SELECT job, since FROM run \
+             WHERE id = ?1 AND state = 1 AND holder = ?2 AND attempts = ?3",
+        )?;
+        let held = held.query_row(params![run.0, node.0, fence], |row| {
+            Ok((JobId(row.get(0)?), row.get::<_, i64>(1)?))
+        });
+        let Some((job, since)) = held.optional()? else { return Ok(Applied::Refused) };
+        let last = match next {
+            RunState::Running { .. } => return Ok(Applied::Refused),
+            RunState::Queued { .. } | RunState::NotRun { .. } => false,
+            RunState::Finished { at, outcome: told } => *at == self.now && told == outcome,
+        };
+        if !last {
+            self.keep_attempt((run, fence), (node, since), outcome)?;
         }
-        let ended = End::of(outcome);
+        self.move_to((run, job), next, last)
+    }
+
+    /// Keeps an attempt that the run itself does not tell.
+    fn keep_attempt(
+        &self,
+        (run, no): (RunId, AttemptNo),
+        (node, since): (NodeId, i64),
+        outcome: &Outcome,
+    ) -> Result<()> {
+        let end = End::of(outcome);
         let mut insert = self.connection.prepare_cached(
             "INSERT INTO attempt \
              (run, no, node, started_at, ended_at, class, exit_code, retry_after, text) \
-             SELECT id, attempts, holder, since, ?4, ?5, ?6, ?7, ?8 FROM run \
-             WHERE id = ?1 AND state = 1 AND holder = ?2 AND attempts = ?3",
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         )?;
-        let inserted = insert.execute(params![
+        let columns = params![
             run.0,
+            no,
             node.0,
-            fence,
+            since,
             self.now(),
-            ended.class,
-            ended.exit_code,
-            ended.retry_after,
-            ended.text,
-        ])?;
-        if inserted == 0 {
-            return Ok(Applied::Refused);
-        }
-        self.move_to(run, next)
+            end.class,
+            end.exit_code,
+            end.retry_after,
+            end.text,
+        ];
+        insert.execute(columns).map(drop)
     }
 
     fn close(&self, run: RunId, state: &RunState) -> Result<Applied> {
-        match state {
-            RunState::Queued { .. } | RunState::Running { .. } => Ok(Applied::Refused),
-            RunState::Finished { .. } | RunState::NotRun { .. } => {
-                if self.state_of(run)? == Some(QUEUED) {
-                    self.move_to(run, state)
-                } else {
-                    Ok(Applied::Refused)
-                }
-            }
+        if !matches!(state, RunState::Finished { .. } | RunState::NotRun { .. }) {
+            return Ok(Applied::Refused);
+        }
+        let mut queued =
+            self.connection.prepare_cached("SELECT job FROM run WHERE id = ?1 AND state = 0")?;
+        match queued.query_row([run.0], |row| row.get(0)).optional()? {
+            Some(job) => self.move_to((run, JobId(job)), state, false),
+            None => Ok(Applied::Refused),
         }
     }
 
@@ -190,15 +209,21 @@ impl At<'_> {
         update.execute(params![job.0, since, pause.map(|pause| &pause.reason)]).map(applied)
     }
 
-    /// Puts a run whose condition was checked into another state.
-    fn move_to(&self, run: RunId, state: &RunState) -> Result<Applied> {
+    /// Puts a run whose condition was checked into another state. Where it tells its last attempt, who
+    /// performed that and since when stays with it.
+    fn move_to(
+        &self,
+        (run, job): (RunId, JobId),
+        state: &RunState,
+        tells_attempt: bool,
+    ) -> Result<Applied> {
         let to = State::of(state);
         let mut update = self.connection.prepare_cached(
-            "UPDATE run SET state = ?2, ready_at = ?3, since = NULL, holder = NULL, until = NULL, \
-             ended_at = ?4, class = ?5, exit_code = ?6, retry_after = ?7, count = ?8, text = ?9 \
-             WHERE id = ?1 RETURNING job",
+            "UPDATE run SET state = ?2, ready_at = ?3, since = iif(?10, since, NULL), \
+             holder = iif(?10, holder, NULL), until = NULL, ended_at = ?4, class = ?5, \
+             exit_code = ?6, retry_after = ?7, count = ?8, text = ?9 WHERE id = ?1",
         )?;
-        let columns = params![
+        update.execute(params![
             run.0,
             to.code,
             to.ready_at,
@@ -208,8 +233,8 @@ impl At<'_> {
             to.end.retry_after,
             to.count,
             to.end.text,
-        ];
-        let job = JobId(update.query_row(columns, |row| row.get(0))?);
+            tells_attempt,
+        ])?;
         self.tally(job, state)?;
         Ok(Applied::Done)
     }
@@ -239,11 +264,6 @@ impl At<'_> {
             _ => ("UPDATE job SET ended = ended + 1 WHERE id = ?1", &[&job.0]),
         };
         self.connection.prepare_cached(sql)?.execute(columns).map(drop)
-    }
-
-    fn state_of(&self, run: RunId) -> Result<Option<i64>> {
-        let mut query = self.connection.prepare_cached("SELECT state FROM run WHERE id = ?1")?;
-        query.query_row([run.0], |row| row.get(0)).optional()
     }
 }
 

@@ -26,6 +26,8 @@ mod retention;
 mod writer;
 
 use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -127,6 +129,9 @@ fn writing(path: &Path, options: Options) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    // History is for its owner; the files of the log take their mode from this one. What is wrong with
+    // the path, SQLite tells.
+    let _made = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
     let mut connection = Connection::open_with_flags(path, flags)?;
     // SQLite falls back to reading without a word, and only the first write would tell.
     if connection.is_readonly("main")? {

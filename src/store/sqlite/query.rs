@@ -23,17 +23,20 @@ use crate::store::{RunQuery, RunRow, SlotQuery, SlotRow, Summary, slot_state};
 /// Every run that is queued or running, oldest first.
 pub(super) fn live_runs(connection: &Connection) -> Result<Vec<Run>> {
     let mut query = connection.prepare_cached(&format!(
-        "SELECT {RUN} FROM run r INDEXED BY run_live LEFT JOIN node n ON n.id = r.holder \
+        "SELECT {RUN} FROM run r INDEXED BY run_live LEFT JOIN node n ON n.id = r.holder AND r.state = 1 \
          WHERE r.state < 2 ORDER BY r.id"
     ))?;
     query.query_map([], columns::run)?.collect()
 }
 
-/// Ended attempts of a run, in order.
+/// Ended attempts of a run, in order. The one that ended it is mostly told by the run itself.
 pub(super) fn attempts(connection: &Connection, run: RunId) -> Result<Vec<Attempt>> {
     let mut query = connection.prepare_cached(
         "SELECT no, node, started_at, ended_at, class, exit_code, retry_after, text \
-         FROM attempt WHERE run = ?1 ORDER BY no",
+         FROM attempt WHERE run = ?1 \
+         UNION ALL \
+         SELECT attempts, holder, since, ended_at, class, exit_code, retry_after, text \
+         FROM run WHERE id = ?1 AND state IN (2, 3) AND holder IS NOT NULL ORDER BY no",
     )?;
     query.query_map([run.0], columns::attempt)?.collect()
 }
@@ -122,7 +125,7 @@ fn runs_sql(query: &RunQuery, job: Option<i64>) -> String {
 fn run(connection: &Connection, id: RunId) -> Result<Option<RunRow>> {
     let mut query = connection.prepare_cached(&format!(
         "SELECT {RUN}, j.name, r.revision FROM run r JOIN job j ON j.id = r.job \
-         LEFT JOIN node n ON n.id = r.holder WHERE r.id = ?1"
+         LEFT JOIN node n ON n.id = r.holder AND r.state = 1 WHERE r.id = ?1"
     ))?;
     query.query_row([id.0], run_row).optional()
 }
@@ -144,7 +147,7 @@ fn merged(legs: &[String], order: &str) -> String {
         "SELECT {RUN}, j.name, r.revision \
          FROM (SELECT * FROM ({hits}) ORDER BY {order} DESC, id DESC LIMIT :limit) AS hit \
          CROSS JOIN run r ON r.id = hit.id CROSS JOIN job j ON j.id = r.job \
-         LEFT JOIN node n ON n.id = r.holder ORDER BY hit.{order} DESC, hit.id DESC"
+         LEFT JOIN node n ON n.id = r.holder AND r.state = 1 ORDER BY hit.{order} DESC, hit.id DESC"
     )
 }
 

@@ -75,7 +75,8 @@ CREATE TABLE run (
     -- Queued: not before this time.
     ready_at    INTEGER,
     -- Running: when this attempt began, which node performs it, and until when its claim is good at
-    -- least (`node.until` may have extended it).
+    -- least (`node.until` may have extended it). Over: when its last attempt began and who performed
+    -- it, where that attempt ended exactly as the run did; most runs then need no row in `attempt`.
     since       INTEGER,
     holder      INTEGER,
     until       INTEGER,
@@ -119,7 +120,7 @@ CREATE TABLE tally (
     PRIMARY KEY (job, hour, state)
 ) STRICT, WITHOUT ROWID;
 
--- Attempts that have ended; the one under way is part of its run.
+-- Attempts that have ended and that their run doesn't tell: those that were followed by another one.
 CREATE TABLE attempt (
     run         INTEGER NOT NULL REFERENCES run (id) ON DELETE CASCADE,
     no          INTEGER NOT NULL,
