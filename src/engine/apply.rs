@@ -2,6 +2,7 @@
 //!
 //! Owns the order "durable first, then it happens". Refuses to plan anything.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -35,6 +36,8 @@ impl Dispatcher {
             }
         };
         self.changes += 1;
+        let kept: HashSet<RunId> = then.iter().filter_map(Then::kept).collect();
+        self.ended.retain(|ended| !kept.contains(&ended.run));
         for (then, applied) in then.into_iter().zip(applied) {
             self.follow(then, applied, now);
         }
@@ -52,7 +55,6 @@ impl Dispatcher {
             Then::Settle(action) => self.settle(&action, applied, now),
             Then::Kept(run) => {
                 self.stale |= refused;
-                self.ended.retain(|ended| ended.run != run);
                 self.release(run);
             }
             Then::Triggered(action, answer) => {

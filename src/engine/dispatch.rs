@@ -84,6 +84,8 @@ pub struct Dispatcher {
     pub(super) inbox: Vec<Request>,
     /// The image must be built again before anything is planned.
     pub(super) stale: bool,
+    /// Proposals of the last look: as many as fit into one commit means that more is due.
+    pub(super) last_tick: usize,
     /// The image is new, and its runs and incidents were not yet squared with the catalog.
     pub(super) fresh: bool,
     pub(super) store_down_until: Option<Timestamp>,
@@ -135,6 +137,7 @@ impl Dispatcher {
             ended: Vec::new(),
             inbox: Vec::new(),
             stale: true,
+            last_tick: 0,
             fresh: true,
             store_down_until: None,
             lease_until: now,
@@ -199,7 +202,9 @@ impl Dispatcher {
         self.plan_catalog(&mut draft, now);
         self.plan_requests(&mut draft, now).await;
         if !self.draining {
-            for action in self.state.tick(now, BATCH) {
+            let actions = self.state.tick(now, BATCH);
+            self.last_tick = actions.len();
+            for action in actions {
                 self.plan_action(&mut draft, action, now);
             }
         }
@@ -233,6 +238,9 @@ impl Dispatcher {
         if self.stale || self.store_down_until.is_some() {
             return self.store_down_until.or(Some(now));
         }
+        if !self.ended.is_empty() {
+            return Some(now);
+        }
         let planned = if self.draining { None } else { self.state.wake_at() };
         let renewal = (!self.live.is_empty()).then(|| self.lease_until - LEASE * 2 / 3);
         planned.into_iter().chain(renewal).min()
@@ -261,8 +269,13 @@ impl Dispatcher {
     }
 
     async fn plan_ends(&mut self, draft: &mut Draft, now: Timestamp) {
+        // In a burst the starts come first; an end is needed only where it decides on a slot or a seat.
+        let starts_first = self.last_tick >= BATCH && self.state.seats_left() > BATCH;
         for ended in self.ended.clone() {
             let Some((job, _)) = self.state.live(ended.run) else { continue };
+            if starts_first && !self.state.is_due(job, now) {
+                continue;
+            }
             let Some(plan) = self.state.ended(ended.run, &ended.outcome, now) else { continue };
             let finished = matches!(plan.next, RunState::Finished { .. });
             let change = Change::End {

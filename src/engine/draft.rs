@@ -27,6 +27,20 @@ pub(super) enum Then {
     Answer(oneshot::Sender<Result<(), Refusal>>),
 }
 
+impl Then {
+    /// The run whose result the change keeps.
+    pub(super) fn kept(&self) -> Option<RunId> {
+        match self {
+            Self::Kept(run) => Some(*run),
+            Self::Agree
+            | Self::Ignore
+            | Self::Settle(_)
+            | Self::Triggered(..)
+            | Self::Answer(_) => None,
+        }
+    }
+}
+
 /// Changes in order, each with what follows.
 #[derive(Debug, Default)]
 pub(super) struct Draft {

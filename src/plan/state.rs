@@ -200,6 +200,18 @@ impl State {
         (self.taken, self.runs.len().saturating_sub(self.taken))
     }
 
+    /// How many more attempts may begin, pools aside.
+    #[must_use]
+    pub fn seats_left(&self) -> usize {
+        self.seats.running.saturating_sub(self.taken)
+    }
+
+    /// Whether a slot of the job is due.
+    #[must_use]
+    pub fn is_due(&self, id: JobId, now: Timestamp) -> bool {
+        self.next_slot(id).is_some_and(|due| due.fire_at <= now)
+    }
+
     /// A job's next slot.
     #[must_use]
     pub fn next_slot(&self, id: JobId) -> Option<Due> {

@@ -20,7 +20,7 @@ fn seeds() -> std::ops::Range<u64> {
     if let Some(seed) = number("JADA_SEED") {
         return seed..seed + 1;
     }
-    0..number("JADA_SEEDS").unwrap_or(25)
+    0..number("JADA_SEEDS").unwrap_or(16)
 }
 
 #[tokio::test]
