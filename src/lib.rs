@@ -32,6 +32,8 @@ pub mod yaml;
 
 pub mod store;
 
+pub mod credentials;
+
 pub mod kinds;
 
 pub mod spec;

@@ -244,7 +244,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(
-        parts: &mut axum::http::request::Parts,
+        parts: &mut http::request::Parts,
         _state: &S,
     ) -> Result<Self, Problem> {
         Query::try_from_uri(&parts.uri).map(|Query(query)| Self(query)).map_err(|rejection| {
@@ -261,7 +261,7 @@ impl<S: Send + Sync> FromRequestParts<S> for RunNumber {
     type Rejection = Problem;
 
     async fn from_request_parts(
-        parts: &mut axum::http::request::Parts,
+        parts: &mut http::request::Parts,
         state: &S,
     ) -> Result<Self, Problem> {
         let path = Path::<String>::from_request_parts(parts, state).await;

@@ -1,0 +1,21 @@
+//! Who a job may act as.
+//!
+//! ```text
+//!  jada.yaml ──▶ declare ──▶ Declaration                       jadactl auth ──▶ login
+//!                               │                                               │
+//!   kinds ──▶ keeper ──▶ refresh (lock · journal) ──▶ providers ──▶ exchange    │
+//!     ▲         │               │                        │ evidence             │
+//!     │ grant   │ standings     ▼                        ▼                      ▼
+//!   redact      ▼             folder ◀──────────────── record ◀─────────────────┘
+//!            engine
+//! ```
+//!
+//! Owns providers, tokens, their refresh, where they lie and what is known of each. Refuses to know jobs'
+//! schedules and runs: it is asked for a token by an attempt that starts, and answers with one or with
+//! the reason why there is none. The daemon and `jadactl auth` use the same code on the same files, under
+//! the same lock.
+
+pub mod evidence;
+pub mod mint;
+pub mod record;
+pub mod secret;
