@@ -14,6 +14,7 @@ use serde_json::Value as Json;
 
 use super::condition::Condition;
 use super::measure::{Measured, Quantity, Reading, Unit};
+use super::names::Names;
 use super::probe::{Cause, Found};
 use super::spec::Expectation;
 use crate::clock::Clock;
@@ -132,6 +133,7 @@ fn build(reach: Reach) -> Result<Client, String> {
     let mut builder = Client::builder()
         .user_agent(concat!("jada/", env!("CARGO_PKG_VERSION")))
         .pool_max_idle_per_host(0)
+        .dns_resolver(Names)
         .redirect(redirect::Policy::custom(move |attempt| follow(reach, attempt)));
     if reach != Reach::Outside {
         builder = builder.no_proxy();
@@ -230,13 +232,18 @@ fn cause(status: StatusCode, retry_after: Option<&HeaderValue>, now: Timestamp) 
     Cause { class, retry_after: after.and_then(|text| patience(text.trim(), now)) }
 }
 
-/// What `Retry-After` asks for: seconds, or a date.
+/// What `Retry-After` asks for: seconds, or a date. A run waits no longer than a day for a server: what asks
+/// for a year is broken, and the job would not look again until then.
 fn patience(text: &str, now: Timestamp) -> Option<Duration> {
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = jiff::fmt::rfc2822::parse(text).ok()?;
-    date.timestamp().duration_since(now).try_into().ok()
+    const MOST: Duration = Duration::from_hours(24);
+    let asked = match text.parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => {
+            let date = jiff::fmt::rfc2822::parse(text).ok()?;
+            date.timestamp().duration_since(now).try_into().ok()?
+        }
+    };
+    Some(asked.min(MOST))
 }
 
 async fn body(response: &mut Response) -> reqwest::Result<Vec<u8>> {
@@ -296,6 +303,7 @@ mod tests {
         let now = "2026-11-25T10:00:00Z".parse().unwrap();
         for (text, expected) in [
             ("30", Some(30)),
+            ("18446744073709551615", Some(86_400)),
             ("Wed, 25 Nov 2026 10:01:30 GMT", Some(90)),
             ("Wed, 25 Nov 2026 09:00:00 GMT", None),
             ("soon", None),

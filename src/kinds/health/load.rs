@@ -1,7 +1,7 @@
 //! The `load` probe: how many processes want to run on this host.
 
 use super::measure::{Measured, Quantity, Reading, Unit};
-use super::probe::{Found, blocking};
+use super::probe::Found;
 use super::spec::Expectation;
 
 /// What it measures.
@@ -18,18 +18,15 @@ pub(super) fn defaults() -> Vec<Expectation> {
 }
 
 /// Reads /proc/loadavg.
-pub(super) async fn read() -> Found {
-    blocking(|| {
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        match std::fs::read_to_string("/proc/loadavg") {
-            Ok(text) => match reading(&text, cores) {
-                Some(reading) => Found::values(reading),
-                None => Found::unknown(format!("can't make sense of /proc/loadavg: {text}")),
-            },
-            Err(error) => Found::unknown(format!("can't read /proc/loadavg: {error}")),
-        }
-    })
-    .await
+pub(super) fn read() -> Found {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    match std::fs::read_to_string("/proc/loadavg") {
+        Ok(text) => match reading(&text, cores) {
+            Some(reading) => Found::values(reading),
+            None => Found::unknown(format!("can't make sense of /proc/loadavg: {text}")),
+        },
+        Err(error) => Found::unknown(format!("can't read /proc/loadavg: {error}")),
+    }
 }
 
 /// By processors it is the 5-minute load that counts: the 1-minute one jumps with every build.

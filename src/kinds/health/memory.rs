@@ -1,7 +1,7 @@
 //! The `memory` probe: how much of this host's memory is in use.
 
 use super::measure::{Measured, Quantity, Reading, Unit};
-use super::probe::{Found, blocking};
+use super::probe::Found;
 use super::spec::Expectation;
 
 /// What it measures.
@@ -14,15 +14,14 @@ pub(super) fn defaults() -> Vec<Expectation> {
 }
 
 /// Reads /proc/meminfo.
-pub(super) async fn read() -> Found {
-    blocking(|| match std::fs::read_to_string("/proc/meminfo") {
+pub(super) fn read() -> Found {
+    match std::fs::read_to_string("/proc/meminfo") {
         Ok(text) => match reading(&text) {
             Some(reading) => Found::values(reading),
             None => Found::unknown("/proc/meminfo lacks MemTotal or MemAvailable"),
         },
         Err(error) => Found::unknown(format!("can't read /proc/meminfo: {error}")),
-    })
-    .await
+    }
 }
 
 /// Used is what is not available: caches that the kernel would give up are not in use.

@@ -17,12 +17,14 @@ mod http;
 mod load;
 mod measure;
 mod memory;
+mod names;
 mod plugin;
 mod probe;
 mod report;
 mod spec;
 mod syntax;
 mod tcp;
+mod threads;
 
 use futures_util::StreamExt;
 use futures_util::stream;
@@ -114,8 +116,8 @@ impl Round<'_> {
         let wanted = check.wanted();
         Ok(match &check.probe {
             Probe::Disk(probe) => disk::read(self.path(&probe.path)?).await,
-            Probe::Memory(_) => memory::read().await,
-            Probe::Load(_) => load::read().await,
+            Probe::Memory(_) => memory::read(),
+            Probe::Load(_) => load::read(),
             Probe::FileAge(probe) => {
                 let path = self.path(&probe.path)?.into();
                 file_age::read(path, wanted.contains(&"exists"), clock.now()).await

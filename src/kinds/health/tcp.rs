@@ -1,8 +1,11 @@
 //! The `tcp` probe: whether a port takes connections, and how fast.
 
+use std::io;
+
 use tokio::net::TcpStream;
 
 use super::measure::{Measured, Quantity, Reading};
+use super::names;
 use super::probe::Found;
 use crate::clock::Clock;
 use crate::yaml::{Located, section};
@@ -38,13 +41,20 @@ pub(super) async fn read(address: &str, clock: &dyn Clock) -> Found {
         return Found::unknown(format!("{message}; {help}"));
     }
     let start = clock.passed();
-    match TcpStream::connect(address).await {
+    match connect(address).await {
         Ok(_) => {
             let latency = clock.passed().saturating_sub(start);
             Found::values(Reading::default().with("latency", Measured::time(latency)))
         }
         Err(error) => Found::down(format!("can't connect to {address}: {error}")),
     }
+}
+
+async fn connect(address: &str) -> io::Result<TcpStream> {
+    let (host, port) = address.rsplit_once(':').unwrap_or((address, ""));
+    let port = port.parse().map_err(io::Error::other)?;
+    let found = names::look_up(host.trim_matches(['[', ']']), port).await?;
+    TcpStream::connect(found.as_slice()).await
 }
 
 #[cfg(test)]
