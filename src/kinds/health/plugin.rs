@@ -119,9 +119,11 @@ fn label(text: &str) -> Option<(String, &str)> {
 /// A value with its unit. `U` says that it could not be told.
 fn measured(text: &str) -> Option<Measured> {
     let text = text.replace(',', ".");
-    let digits = |c: char| c.is_ascii_digit() || matches!(c, '.' | '-' | '+');
-    let end = text.find(|c| !digits(c)).unwrap_or(text.len());
-    let number: f64 = text[..end].parse().ok()?;
+    let part = |c: char| c.is_ascii_digit() || matches!(c, '.' | '-' | '+' | 'e' | 'E');
+    let most = text.find(|c| !part(c)).unwrap_or(text.len());
+    // An `e` may be an exponent or the beginning of a unit.
+    let number = |end| text[..end].parse::<f64>().ok().map(|number| (number, end));
+    let (number, end) = (1..=most).rev().find_map(number)?;
     let (factor, unit) = match text[end..].trim() {
         "%" => (0.01, Unit::Share),
         "s" => (1.0, Unit::Time),
@@ -156,6 +158,7 @@ mod tests {
             ("PING OK | rta=12.5ms;100;500;0 pl=0%;20;60;0\n", "PING OK", "rta 12.5ms, pl 0%"),
             ("A | a=1\nlong text\nmore | b=2\nc=3c\n", "A", "a 1, b 2, c 3"),
             ("X | a=U;; b=-3 =", "X", "b -3"),
+            ("X | rta=1.5e-03s;;; n=2E+2 m=3events", "X", "rta 1.5ms, n 200, m 3"),
             ("X | junk", "X", ""),
             ("X | 'open=1", "X", ""),
             ("|a=1", "", "a 1"),
