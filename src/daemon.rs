@@ -78,7 +78,12 @@ pub fn main(args: &Args) -> ExitCode {
         .enable_all()
         .build();
     let ended = match runtime {
-        Ok(runtime) => runtime.block_on(run(args)),
+        Ok(runtime) => {
+            let ended = runtime.block_on(run(args));
+            // What is left is threads that wait for a dead disk or name server.
+            runtime.shutdown_background();
+            ended
+        }
         Err(error) => Err(error).context("can't start the async runtime"),
     };
     match ended {
@@ -269,10 +274,18 @@ async fn end_orphans(data_dir: &Path, store: &dyn Store, clock: &dyn Clock) -> R
     let running: HashSet<RunId> = running.map(|run| run.id).collect();
     // What a run that has ended left behind on purpose, in a session of its own, is none of ours.
     let wanted = |orphan: &orphans::Orphan| running.contains(&orphan.run);
-    for orphan in orphans::end(data_dir, wanted, ORPHAN_GRACE, clock).await {
+    let swept = orphans::end(data_dir, wanted, ORPHAN_GRACE, clock).await;
+    for orphan in swept.ended {
         tracing::warn!(
             run = %orphan.run, group = orphan.group,
             "ended the processes that a killed daemon had left running"
+        );
+    }
+    for orphan in swept.stuck {
+        tracing::error!(
+            run = %orphan.run, group = orphan.group,
+            "can't end the processes that a killed daemon had left running: look at them with \
+             `ps -o pid,user,stat,args -g {}` before the run is tried again", orphan.group
         );
     }
     Ok(())

@@ -13,8 +13,11 @@ use rustix::process::{Pid, getpgid, getpgrp};
 
 use super::environment;
 use super::group::{Group, Patience};
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 use crate::model::{AttemptNo, NodeId, RunId};
+
+/// Longest wait for the kernel to end what was killed.
+const STUCK: Duration = Duration::from_secs(30);
 
 /// Rounds of looking and ending, since what is being ended may start more.
 const ROUNDS: usize = 5;
@@ -46,28 +49,42 @@ pub fn find(data_dir: &Path, wanted: impl Fn(&Orphan) -> bool) -> Vec<Orphan> {
     groups.into_values().collect()
 }
 
-/// Ends them: TERM, grace, KILL. Returns when they are gone, with what was found.
+/// What became of orphans.
+#[derive(Debug, Default)]
+pub struct Swept {
+    /// They are gone.
+    pub ended: Vec<Orphan>,
+    /// KILL did not end them: they sit in the kernel, or a member belongs to another user.
+    pub stuck: Vec<Orphan>,
+}
+
+/// Ends them: TERM, grace, KILL. Waits for those that KILL does not end, but not for ever: every other job
+/// waits for this.
 pub async fn end(
     data_dir: &Path,
     wanted: impl Fn(&Orphan) -> bool,
     grace: Duration,
     clock: &dyn Clock,
-) -> Vec<Orphan> {
-    let mut ended: Vec<Orphan> = Vec::new();
+) -> Swept {
+    let mut swept = Swept::default();
     for _ in 0..ROUNDS {
         let found = find(data_dir, &wanted);
-        if found.is_empty() {
+        if found.is_empty() || !swept.stuck.is_empty() {
             break;
         }
         // One after the other would add up the grace times.
-        let ends = found.iter().filter_map(|orphan| Pid::from_raw(orphan.group)).map(|id| {
+        let ends = found.into_iter().map(|orphan| async move {
+            let id = Pid::from_raw(orphan.group)?;
             let patience = Patience { linger: Duration::ZERO, grace };
-            async move { Group::new(id).end(None, patience, clock).await }
+            let mut group = Group::new(id);
+            let end = group.end(None, patience, clock);
+            Some((orphan, clock::within(clock, grace + STUCK, end).await.is_some()))
         });
-        futures_util::future::join_all(ends).await;
-        ended.extend(found);
+        for (orphan, gone) in futures_util::future::join_all(ends).await.into_iter().flatten() {
+            if gone { swept.ended.push(orphan) } else { swept.stuck.push(orphan) }
+        }
     }
-    ended
+    swept
 }
 
 /// Whether a group has a member that is not just a dead entry in the process table.

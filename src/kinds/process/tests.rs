@@ -396,9 +396,9 @@ async fn orphans_of_this_data_dir_are_found_by_their_environment_and_ended() {
     let (wanted, spared) = (Left::behind("5", data), Left::behind("6", data));
     let elsewhere = Left::behind("5", other);
     let grace = Duration::from_millis(30);
-    let ended = orphans::end(data, |orphan| orphan.run == RunId(5), grace, &SystemClock).await;
-    assert_eq!(ended.len(), 1, "{ended:?}");
-    assert_eq!((ended[0].attempt, ended[0].node.0), (2, 9));
+    let swept = orphans::end(data, |orphan| orphan.run == RunId(5), grace, &SystemClock).await;
+    assert!(swept.ended.len() == 1 && swept.stuck.is_empty(), "{swept:?}");
+    assert_eq!((swept.ended[0].attempt, swept.ended[0].node.0), (2, 9));
     assert!(!wanted.lives() && spared.lives() && elsewhere.lives());
     assert_eq!(orphans::find(data, |_| true).len(), 1);
     assert!(orphans::find(other, |_| true).iter().all(|orphan| orphan.run == RunId(5)));
