@@ -1,7 +1,8 @@
 //! Deletes history that the settings no longer keep, in small batches.
 //!
 //! Owns when to look and the order: rows first, then their output, so that a crash in between leaves files
-//! that the next sweep finds, never rows without the output they name. Refuses to know what is kept.
+//! that the limit on all output ends some time, never rows without the output they name. Refuses to know
+//! what is kept.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +29,7 @@ pub async fn run(
         if let Err(error) = sweep(store.as_ref(), &outputs, clock.as_ref(), keep).await {
             tracing::warn!(%error, "old history was not deleted; the next sweep tries again");
         }
-        trim(&outputs, output_bytes).await;
+        trim(store.as_ref(), &outputs, output_bytes).await;
         clock.sleep(EVERY).await;
     }
 }
@@ -54,9 +55,13 @@ async fn sweep(
     }
 }
 
-async fn trim(outputs: &Outputs, bytes: u64) {
+async fn trim(store: &dyn Store, outputs: &Outputs, bytes: u64) {
+    let live = match store.live_runs().await {
+        Ok(runs) => runs.into_iter().map(|run| run.id).collect(),
+        Err(error) => return tracing::warn!(%error, "old output was not looked at"),
+    };
     let outputs = outputs.clone();
-    let trimmed = tokio::task::spawn_blocking(move || outputs.trim(bytes)).await;
+    let trimmed = tokio::task::spawn_blocking(move || outputs.trim(bytes, &live)).await;
     if let Ok(Err(error)) = trimmed {
         tracing::warn!(%error, "output beyond retention.bytes was not deleted");
     }

@@ -2,10 +2,11 @@
 //!
 //! Owns deletion. Refuses to know which runs are old enough to go; every call blocks on the disk.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fs::DirEntry;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::Outputs;
@@ -28,12 +29,13 @@ impl Outputs {
         result
     }
 
-    /// Deletes the oldest output until at most `bytes` are left in all. Runs that still write keep
-    /// theirs. Returns how many bytes went. Blocks on the disk.
+    /// Deletes the oldest output until it takes at most `bytes` on disk in all. Runs that still write keep
+    /// theirs, and so do those in `live`, which may wait for their next attempt. Returns how many bytes
+    /// went. Blocks on the disk.
     ///
     /// # Errors
     /// The first failure, after the rest was tried.
-    pub fn trim(&self, bytes: u64) -> io::Result<u64> {
+    pub fn trim(&self, bytes: u64, live: &HashSet<RunId>) -> io::Result<u64> {
         let mut weights = self.weights()?;
         let mut left: u64 = weights.iter().map(|(_, weight)| weight).sum();
         let all = left;
@@ -43,7 +45,7 @@ impl Outputs {
             if left <= bytes {
                 break;
             }
-            if !self.is_live(run) {
+            if !live.contains(&run) && !self.is_live(run) {
                 gone.push(run);
                 left -= weight;
             }
@@ -64,7 +66,8 @@ impl Outputs {
                 let file = file?;
                 let run = run_of(&file.file_name());
                 if let (Some(run), Ok(data)) = (run, file.metadata()) {
-                    *weights.entry(run).or_default() += data.len();
+                    // A file of one line takes a whole block.
+                    *weights.entry(run).or_default() += data.len().max(data.blocks() * 512);
                 }
             }
         }

@@ -1,5 +1,6 @@
 //! Output as its readers see it, on real files.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 
@@ -196,15 +197,16 @@ async fn removing_runs_takes_all_their_files_and_no_others() {
 async fn trimming_takes_the_oldest_first_and_spares_who_still_writes() {
     let dir = tempfile::tempdir().unwrap();
     let outputs = Outputs::at(dir.path());
-    assert_eq!(outputs.trim(0).unwrap(), 0);
+    assert_eq!(outputs.trim(0, &HashSet::new()).unwrap(), 0);
     let runs = [9, 10, 999, 1000, 2345].map(RunId);
     let mut open: Vec<Output> = runs.iter().map(|run| outputs.open(*run, 1, None)).collect();
     for output in &open {
-        output.append(vec![b'x'; 1000]).await;
+        output.append(vec![b'x'; 64 << 10]).await;
     }
     open.truncate(1);
-    assert_eq!(outputs.trim(5000).unwrap(), 0);
-    assert_eq!(outputs.trim(3500).unwrap(), 2000);
+    let waits = HashSet::from([RunId(10)]);
+    assert_eq!(outputs.trim(5 * (64 << 10), &waits).unwrap(), 0);
+    assert_eq!(outputs.trim(4 * (64 << 10) - 1, &waits).unwrap(), 2 * (64 << 10));
     let left = runs.map(|run| outputs.path(run, 1).exists());
-    assert_eq!(left, [true, false, false, true, true]);
+    assert_eq!(left, [true, true, false, false, true]);
 }
