@@ -154,9 +154,10 @@ impl Dispatcher {
     /// Nothing of a failed batch holds: what was asked is refused, what ended is kept for the next try,
     /// and the image, which had taken it for granted, is built again.
     pub(super) fn store_failed(&mut self, error: &crate::store::Error, now: Timestamp) {
-        if self.store_down_until.is_none() {
+        if self.store_trouble.is_none() {
             tracing::error!(%error, "the store failed; nothing starts until it works again");
         }
+        self.store_trouble = Some(error.to_string().into());
         self.stale = true;
         self.store_down_until = Some(now + STORE_RETRY);
     }
@@ -176,7 +177,7 @@ impl Dispatcher {
             queued,
             started_at: self.started_at,
             changes: self.changes,
-            store_down: self.store_down_until.is_some(),
+            store_trouble: self.store_trouble.clone(),
         };
         self.channels.view.send_if_modified(|shown| {
             let same = alike(shown, &view);
@@ -190,10 +191,11 @@ impl Dispatcher {
 
 /// Whether two views show the same.
 fn alike(one: &View, other: &View) -> bool {
-    let figures = |view: &View| {
-        (view.wake_at, view.running, view.queued, view.changes, view.started_at, view.store_down)
-    };
-    Arc::ptr_eq(&one.catalog, &other.catalog) && figures(one) == figures(other)
+    let figures =
+        |view: &View| (view.wake_at, view.running, view.queued, view.changes, view.started_at);
+    Arc::ptr_eq(&one.catalog, &other.catalog)
+        && figures(one) == figures(other)
+        && one.store_trouble == other.store_trouble
 }
 
 /// Answers those who asked for what a failed batch did not keep.

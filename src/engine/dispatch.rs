@@ -89,9 +89,11 @@ pub struct Dispatcher {
     /// The image is new, and its runs and incidents were not yet squared with the catalog.
     pub(super) fresh: bool,
     pub(super) store_down_until: Option<Timestamp>,
+    /// What the store said, until a whole step went well again.
+    pub(super) store_trouble: Option<Arc<str>>,
     pub(super) lease_until: Timestamp,
     pub(super) last_now: Timestamp,
-    pub(super) draining: bool,
+    pub(super) drain: Drain,
     pub(super) changes: u64,
     pub(super) started_at: Timestamp,
     /// The time that the last request was recorded under.
@@ -140,9 +142,10 @@ impl Dispatcher {
             last_tick: 0,
             fresh: true,
             store_down_until: None,
+            store_trouble: None,
             lease_until: now,
             last_now: now,
-            draining: false,
+            drain: Drain::No,
             changes: 0,
             started_at: now,
             last_request: now,
@@ -163,7 +166,7 @@ impl Dispatcher {
             if self.store_down_until.is_none() {
                 beat();
             }
-            if self.draining && self.live.is_empty() && self.ended.is_empty() {
+            if self.is_drained() {
                 return;
             }
             if let Some(every) = beat_every {
@@ -195,13 +198,14 @@ impl Dispatcher {
         self.stale |= now < self.last_now;
         self.last_now = now;
         if self.stale && !self.rebuild(now).await {
+            self.publish();
             return self.store_down_until;
         }
         let mut draft = Draft::default();
         self.plan_ends(&mut draft, now).await;
         self.plan_catalog(&mut draft, now);
         self.plan_requests(&mut draft, now).await;
-        if !self.draining {
+        if self.drain == Drain::No {
             let actions = self.state.tick(now, BATCH);
             self.last_tick = actions.len();
             for action in actions {
@@ -210,8 +214,29 @@ impl Dispatcher {
         }
         self.commit(draft, now).await;
         self.renew(now).await;
+        if self.store_down_until.is_none() && self.store_trouble.take().is_some() {
+            tracing::info!("the store works again");
+        }
         self.publish();
         self.next_look(now)
+    }
+
+    /// Whether the stop is through: nothing is under way, and every result is kept or given up.
+    fn is_drained(&self) -> bool {
+        if self.drain == Drain::No {
+            return false;
+        }
+        // The last phase does not wait for the store to work again.
+        let given_up =
+            self.drain == Drain::Now && self.store_trouble.is_some() && self.attempts.is_empty();
+        if given_up && !self.ended.is_empty() {
+            let results = self.ended.len();
+            tracing::error!(
+                results,
+                "not kept, the store failed: the next start tells them as lost"
+            );
+        }
+        given_up || (self.live.is_empty() && self.ended.is_empty())
     }
 
     /// Whether everything that has happened so far is durable and planned for.
@@ -222,14 +247,10 @@ impl Dispatcher {
 
     /// Tells what is under way to end, by the phase of the stop.
     pub fn drain(&mut self, drain: Drain) {
-        match drain {
-            Drain::No => {}
-            Drain::Gently => self.draining = true,
-            Drain::Now => {
-                self.draining = true;
-                for live in self.live.values() {
-                    pull(&live.pull, StopReason::Shutdown);
-                }
+        self.drain = drain;
+        if drain == Drain::Now {
+            for live in self.live.values() {
+                pull(&live.pull, StopReason::Shutdown);
             }
         }
     }
@@ -241,7 +262,7 @@ impl Dispatcher {
         if !self.ended.is_empty() {
             return Some(now);
         }
-        let planned = if self.draining { None } else { self.state.wake_at() };
+        let planned = if self.drain == Drain::No { self.state.wake_at() } else { None };
         let renewal = (!self.live.is_empty()).then(|| self.lease_until - LEASE * 2 / 3);
         planned.into_iter().chain(renewal).min()
     }

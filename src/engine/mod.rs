@@ -80,8 +80,8 @@ pub struct View {
     pub queued: usize,
     /// When the daemon started.
     pub started_at: Timestamp,
-    /// Whether the store failed and has not come back yet: nothing starts meanwhile.
-    pub store_down: bool,
+    /// What the store said when it failed, until it works again: nothing starts meanwhile.
+    pub store_trouble: Option<Arc<str>>,
     /// Counts up with each commit that changed a run: a reader that waits for a change watches it.
     pub changes: u64,
 }

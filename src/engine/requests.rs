@@ -8,7 +8,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio::sync::oneshot;
 
-use super::dispatch::{Dispatcher, pull};
+use super::dispatch::{Dispatcher, Drain, pull};
 use super::draft::{self, Draft, Then};
 use super::{Refusal, Request};
 use crate::kinds::StopReason;
@@ -46,8 +46,9 @@ impl Dispatcher {
         answer: Answer<RunId>,
         now: Timestamp,
     ) {
-        let refusal = if self.draining { Refusal::Stopping } else { Refusal::NoJob(name.clone()) };
-        let job = self.job_named(name).filter(|_| !self.draining);
+        let draining = self.drain != Drain::No;
+        let refusal = if draining { Refusal::Stopping } else { Refusal::NoJob(name.clone()) };
+        let job = self.job_named(name).filter(|_| !draining);
         // Two requests in one millisecond are two runs: the cause tells them apart.
         let at = self.distinct(now);
         let action = job.and_then(|job| self.state.trigger(job, at));

@@ -47,11 +47,11 @@ impl App {
         let late = view.wake_at.map(|at| self.clock.now().duration_since(at));
         let late = late.and_then(|late| Duration::try_from(late).ok()).unwrap_or_default();
         let store = self.store.incidents(false, 1).await.err();
-        let problem = match store {
-            Some(error) => error.to_string(),
-            None if view.store_down => "the store can't be written, so nothing starts".into(),
-            None if late > LAG_MAX => format!("the loop is {} behind", words::span(late)),
-            None => String::new(),
+        let problem = match (store, &view.store_trouble) {
+            (Some(error), _) => error.to_string(),
+            (None, Some(trouble)) => format!("nothing starts: {trouble}"),
+            (None, None) if late > LAG_MAX => format!("the loop is {} behind", words::span(late)),
+            (None, None) => String::new(),
         };
         let version = env!("CARGO_PKG_VERSION").to_owned();
         Health { ok: problem.is_empty(), version, lag: late.as_secs_f64(), problem }

@@ -33,9 +33,9 @@ fn reason(path: &Path, error: &rusqlite::Error) -> String {
     };
     let folder = path.parent().unwrap_or(path).display();
     match code {
-        ErrorCode::DiskFull => format!(
-            "the disk is full: free space under {folder}, or lower `retention` in jada.yaml"
-        ),
+        ErrorCode::DiskFull => {
+            format!("the disk is full: free space on the disk that holds {folder}")
+        }
         ErrorCode::ReadOnly => format!(
             "it is read-only: make the file and the folder {folder} writable for this user, \
              or name another --data-dir"
