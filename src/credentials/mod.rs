@@ -16,6 +16,7 @@
 //! the same lock.
 
 pub mod evidence;
+pub mod exchange;
 pub mod mint;
 pub mod record;
 pub mod secret;

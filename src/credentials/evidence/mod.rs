@@ -2,12 +2,24 @@
 //!
 //! Owns the error table: transport, then status, then the JSON `error`, then `error_subtype`; a
 //! description is a hint for people and decides nothing. Refuses to know what follows from it
-//! (`lifecycle`). A raw body never leaves this module.
+//! (`lifecycle`). A raw body never leaves this folder.
+
+mod api;
+mod document;
+mod interactive;
+#[cfg(test)]
+mod table;
+mod token;
 
 use std::time::Duration;
 
 use jiff::SignedDuration;
 
+pub use api::{of_api, of_quirk};
+pub use interactive::{DeviceStep, of_device_poll, of_revocation};
+pub use token::{Asked, Proof, SKEW_MAX, classify, missing_scopes};
+
+use super::exchange::Answer;
 use crate::model::CredentialClass;
 
 /// Typed evidence that something about a credential does not work. Holds no secret and no raw body.
@@ -42,6 +54,31 @@ impl Evidence {
             skew: None,
             words: words.into(),
         }
+    }
+
+    /// Evidence of a class in an answer: all that may be kept of it.
+    #[must_use]
+    pub(super) fn in_answer(
+        class: CredentialClass,
+        answer: &Answer,
+        error: Option<String>,
+    ) -> Self {
+        let code = error.as_ref().map(|code| format!(" {code}")).unwrap_or_default();
+        let words = format!("HTTP {}{code} from {}", answer.status, answer.host);
+        Self {
+            error,
+            status: Some(answer.status),
+            retry_after: answer.retry_after,
+            skew: answer.skew(),
+            ..Self::new(class, words)
+        }
+    }
+
+    /// Adds to the words what a person should know too.
+    #[must_use]
+    pub(super) fn saying(mut self, more: &str) -> Self {
+        self.words = format!("{}: {more}", self.words);
+        self
     }
 
     /// The server's code for it: `invalid_grant` or `invalid_grant/invalid_rapt`.
