@@ -15,6 +15,7 @@
 //! the reason why there is none. The daemon and `jadactl auth` use the same code on the same files, under
 //! the same lock.
 
+pub mod declare;
 pub mod evidence;
 pub mod exchange;
 pub mod mint;

@@ -17,6 +17,7 @@ use super::settings::Settings;
 use super::{paths, secret};
 use crate::kinds;
 use crate::kinds::template::Names;
+use crate::model::CredentialName;
 use crate::plan::schedule::Schedule;
 use crate::yaml::decode::quantity::DurationText;
 use crate::yaml::decode::values::{Entries, ScalarText};
@@ -26,7 +27,8 @@ use crate::yaml::{Code, Decoder, Entry, Located, Node, Span};
 pub(super) fn references(section: &JobSection, settings: &Settings, cx: &mut Decoder) {
     pool(section.pool.as_ref(), settings, cx);
     notifiers(section.alert.as_ref(), settings, cx);
-    let known: Vec<&str> = settings.credentials.iter().map(String::as_str).collect();
+    let known = settings.credentials.keys().chain(&settings.refused_credentials);
+    let known: Vec<&str> = known.map(CredentialName::as_str).collect();
     for (_, name) in section.credentials.iter().flat_map(|bindings| &bindings.0) {
         declared(&CREDENTIAL, (&name.value.0, name.span), &known, cx);
     }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::Value as Json;
 
@@ -19,6 +20,8 @@ use super::scan::{self, Unreadable};
 use super::schedule::ZoneText;
 use super::settings::{Defaults, Settings};
 use super::{checks, normal, secret};
+use crate::credentials::declare::section::{CredentialSection, PLACE_KEYS};
+use crate::model::CredentialName;
 use crate::yaml::decode::quantity::{DurationText, SizeText};
 use crate::yaml::decode::values::{Entries, ScalarText};
 use crate::yaml::{
@@ -40,7 +43,7 @@ section! {
         /// Where history is kept: `sqlite`, in `data_dir`.
         pub store: Tried<Located<String>>,
         /// Whom jobs may act as, by name. Never a secret: only where it is kept.
-        pub credentials: Tried<Entries<CredentialSection>>,
+        pub credentials: Tried<Entries<Tried<CredentialSection>>>,
         /// Who is told of incidents, by name.
         pub notifiers: Tried<Entries<NotifierSection>>,
         /// Values of common keys, for jobs that lack them. A key in a job replaces the whole default.
@@ -51,20 +54,6 @@ section! {
         pub retention: Tried<RetentionSection>,
         /// Who this node is.
         pub node: Tried<NodeSection>,
-    }
-}
-
-section! {
-    /// Whom jobs may act as.
-    pub struct CredentialSection {
-        /// Who issues it, such as `google`.
-        pub provider: Located<NameText>,
-        /// The account there.
-        pub account: Option<String>,
-        /// The file that holds the client's identity.
-        pub client_file: Option<String>,
-        /// What it is good for.
-        pub scopes: Option<Vec<String>>,
     }
 }
 
@@ -232,6 +221,10 @@ fn secrets(node: &Node<'_>, cx: &mut Decoder, masks: &mut Vec<Range<usize>>) {
         }
     }
     for entry in node.entries() {
+        if PLACE_KEYS.contains(&entry.key.as_ref()) && cx.written(&entry.value).is_some() {
+            masks.push(entry.value.span.range()); // Its decoding reports it.
+            continue;
+        }
         let help = "leave it out: jada.yaml says where a secret is kept, never what it is";
         checks::secret_entry(entry, help, cx, masks);
         secrets(&entry.value, cx, masks);
@@ -252,7 +245,8 @@ fn apply(section: &SettingsSection, root: &Node<'_>, settings: &mut Settings, cx
     if let Some(store) = section.store.as_ref() {
         check_store(store, cx);
     }
-    declarations(section, settings, cx);
+    credentials(section, root, settings, cx);
+    notifiers(section, settings, cx);
     limits(section, settings, cx);
     if let Some(defaults) = section.defaults.as_ref() {
         let hash = root.get("defaults").map_or(0, |entry| normal::hash(&entry.value));
@@ -298,17 +292,36 @@ fn check_store(text: &Located<String>, cx: &mut Decoder) {
     cx.report(Code::UnknownWord, text.span, message).help("write `sqlite`, or remove the key");
 }
 
-/// Names of credentials and notifiers. That they do nothing yet is said once each.
-fn declarations(section: &SettingsSection, settings: &mut Settings, cx: &mut Decoder) {
-    for (name, declared) in section.credentials.iter().flat_map(|entries| &entries.0) {
-        if names::check_credential(&name.value, name.span, cx).is_some() {
-            settings.credentials.push(name.value.clone());
+/// The declared credentials. Of those that are refused the name is kept: who binds one is not to blame.
+fn credentials(
+    section: &SettingsSection,
+    root: &Node<'_>,
+    settings: &mut Settings,
+    cx: &mut Decoder,
+) {
+    let mut declared = BTreeMap::new();
+    let entries = root.get("credentials").map_or(&[][..], |entry| entry.value.entries());
+    for entry in entries {
+        let given = section.credentials.iter().flat_map(|given| &given.0);
+        let mut given = given.filter(|(name, _)| name.span == entry.key_span);
+        let section = given.next().and_then(|(_, section)| section.as_ref());
+        if names::check_credential(&entry.key, entry.key_span, cx).is_none() {
+            continue;
         }
-        let provider = &declared.provider;
-        let message = format!("this version gets no tokens from `{}` yet", provider.value.0);
-        let help = "until a later version does, only the names are checked that jobs use";
-        cx.report(Code::NotDelivered, provider.span, message).help(help);
+        let name = CredentialName::parse(&entry.key).expect("the check let only names through");
+        let revision = normal::hash(&entry.value);
+        let declaration = section
+            .and_then(|section| section.declaration(name.clone(), revision, &settings.root, cx));
+        match declaration {
+            Some(declaration) => drop(declared.insert(name, Arc::new(declaration))),
+            None => settings.refused_credentials.push(name),
+        }
     }
+    settings.credentials = Arc::new(declared);
+}
+
+/// Names of notifiers. That they do nothing yet is said of each.
+fn notifiers(section: &SettingsSection, settings: &mut Settings, cx: &mut Decoder) {
     for (name, _) in section.notifiers.iter().flat_map(|entries| &entries.0) {
         if names::check(&name.value, name.span, cx).is_some() {
             settings.notifiers.push(name.value.clone());

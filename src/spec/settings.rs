@@ -6,12 +6,15 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
 use super::config::DefaultsSection;
 use super::hash::Hash;
+use crate::credentials::declare::Declaration;
+use crate::model::CredentialName;
 
 /// The settings in force.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,8 +27,10 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// The address of the read-only page; always a loopback one.
     pub listen: SocketAddr,
-    /// Names of the declared credentials.
-    pub credentials: Vec<String>,
+    /// The declared credentials.
+    pub credentials: Arc<BTreeMap<CredentialName, Arc<Declaration>>>,
+    /// Names whose declaration was refused.
+    pub(super) refused_credentials: Vec<CredentialName>,
     /// Names of the declared notifiers.
     pub notifiers: Vec<String>,
     /// What holds for jobs that lack a key.
@@ -98,7 +103,8 @@ impl Settings {
             jobs_dir: root.join("jobs.d"),
             data_dir: root.join("var"),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7411)),
-            credentials: Vec::new(),
+            credentials: Arc::default(),
+            refused_credentials: Vec::new(),
             notifiers: Vec::new(),
             defaults: Defaults::none(),
             limits: Limits::default(),
@@ -120,12 +126,13 @@ impl Settings {
         let mut hash = Hash::new();
         hash.number(self.defaults.hash);
         hash.bytes(self.base().as_os_str().as_encoded_bytes());
-        for names in [&self.credentials, &self.notifiers] {
-            hash.number(names.len() as u64);
-            for name in names {
-                hash.text(name);
-            }
+        hash.number(self.credentials.len() as u64);
+        for (name, declaration) in self.credentials.iter() {
+            hash.text(name.as_str());
+            hash.number(declaration.revision);
         }
+        hash.number(self.notifiers.len() as u64);
+        self.notifiers.iter().for_each(|name| hash.text(name));
         self.limits.pools.keys().for_each(|pool| hash.text(pool));
         hash.finish()
     }
