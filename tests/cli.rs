@@ -327,6 +327,30 @@ async fn a_pipe_that_closes_is_no_error() {
     }
 }
 
+/// Its exit code where nobody reads what it prints.
+async fn unread(dir: &Path, args: &[&str]) -> Option<i32> {
+    let mut child =
+        jadactl(dir, args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    child.wait_with_output().await.unwrap().status.code()
+}
+
+#[tokio::test]
+async fn a_pipe_that_closes_hides_no_bad_news() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("jobs.d")).unwrap();
+    std::fs::write(dir.path().join("jobs.d/a.yaml"), "scedule: { every: 1h }\n").unwrap();
+    for format in ["human", "json", "sarif", "github"] {
+        let exit = unread(dir.path(), &["validate", "--format", format]).await;
+        assert_eq!(exit, Some(1), "{format}");
+    }
+    let stage = Stage::new().await;
+    let ends = [Outcome::Failed(Failure::new(FailureClass::TimedOut, "too long"))];
+    let (exit, ()) =
+        tokio::join!(unread(stage.dir.path(), &["run", "ask", "--wait"]), perform(&stage, &ends));
+    assert_eq!(exit, Some(5));
+}
+
 #[tokio::test]
 async fn a_starter_validates_and_nothing_is_overwritten() {
     let dir = tempfile::tempdir().unwrap();

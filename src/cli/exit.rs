@@ -43,6 +43,17 @@ pub(super) enum Exit {
     Cancelled = 6,
 }
 
+impl Exit {
+    /// How the command ends once its output is written. A reader that stops early does not change it:
+    /// `jadactl validate | head` still says that there are errors.
+    pub(super) fn after(self, written: Result<()>) -> Result<Self> {
+        match written {
+            Err(error) if error.is_closed_pipe() => Ok(self),
+            written => written.map(|()| self),
+        }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)
@@ -67,6 +78,11 @@ impl Error {
 
     pub(super) fn usage(message: impl Into<String>) -> Self {
         Self::new(Exit::Usage, message)
+    }
+
+    /// Whether nobody reads the output any more, which is no error.
+    pub(super) fn is_closed_pipe(&self) -> bool {
+        self.message.is_empty()
     }
 
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {

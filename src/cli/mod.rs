@@ -104,7 +104,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let mut session = Session { print: Printer::new(args.global.json), global: args.global };
     let result = run(&mut session, args.verb);
     let flushed = session.print.flush();
-    print::end(result.and_then(|exit| flushed.map(|()| exit))).into()
+    print::end(result.and_then(|exit| exit.after(flushed))).into()
 }
 
 /// The whole help, every command after the other.

@@ -80,15 +80,13 @@ pub(super) fn run(session: &mut Session, args: &Args) -> Result<Exit> {
     };
     let rows = merged(&schedules, from).take_while(|row| row.at < until).take(most);
     if session.print.json {
-        session.print.json_list(rows)?;
-        return Ok(exit);
+        return exit.after(session.print.json_list(rows));
     }
     let mut table = Table::new(["SLOT", "JOB", "NOTE"]);
     for row in rows {
         table.row([row.slot, row.job, row.note]);
     }
-    session.print.table(&table, "nothing is due in that time")?;
-    Ok(exit)
+    exit.after(session.print.table(&table, "nothing is due in that time"))
 }
 
 fn zone(name: &str) -> Result<TimeZone, String> {

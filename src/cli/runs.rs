@@ -66,12 +66,18 @@ pub(super) async fn run(session: &mut Session, client: &Client, args: RunArgs) -
     let ended = if session.print.json {
         follow(client, triggered.run, 1, &mut io::stderr()).await?
     } else {
-        follow(client, triggered.run, 1, session.print.data()).await?
+        match follow(client, triggered.run, 1, session.print.data()).await {
+            // Nobody reads any more, but how the run ends is still to be told.
+            Err(error) if error.is_closed_pipe() => {
+                follow(client, triggered.run, 1, &mut io::sink()).await?
+            }
+            followed => followed?,
+        }
     };
     if session.print.json {
         session.print.json(&ended)?;
     } else {
-        session.print.note(&ending(&ended.run))?;
+        note(&ending(&ended.run));
     }
     Ok(exit_of(&ended.run))
 }

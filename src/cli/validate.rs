@@ -68,23 +68,28 @@ struct Report {
 pub(super) fn run(session: &mut Session, args: &Args) -> Result<Exit> {
     let config = session.config()?;
     let checked = spec::check(&args.paths, &config, SystemClock.now());
+    let exit = if checked.has_errors() { Exit::BadNews } else { Exit::Done };
+    exit.after(tell(session, args.format, &checked))
+}
+
+fn tell(session: &mut Session, format: Format, checked: &Checked) -> Result<()> {
     let found = &checked.diagnostics;
-    let format = if session.print.json { Format::Json } else { args.format };
+    let format = if session.print.json { Format::Json } else { format };
     match format {
         Format::Human => {
             let text = render::human(found, session.print.colour);
             session.print.data().write_all(text.as_bytes())?;
-            session.print.note(&summary(&checked))?;
+            session.print.note(&summary(checked))?;
         }
         Format::Json => {
-            let Checked { files, jobs, .. } = checked;
+            let Checked { files, jobs, .. } = *checked;
             let diagnostics = render::findings(found);
             session.print.json(&Report { files, jobs, diagnostics })?;
         }
         Format::Sarif => session.print.json(&render::sarif(found))?,
         Format::Github => session.print.data().write_all(render::github(found).as_bytes())?,
     }
-    Ok(if checked.has_errors() { Exit::BadNews } else { Exit::Done })
+    Ok(())
 }
 
 fn summary(checked: &Checked) -> String {
