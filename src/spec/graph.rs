@@ -11,17 +11,37 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) fn circles<'a>(waits_for: &BTreeMap<&'a str, Vec<&'a str>>) -> Vec<Vec<&'a str>> {
     let mut left = on_or_behind_a_circle(waits_for);
     let mut found = Vec::new();
-    while let Some(&start) = left.first() {
-        let path = walk(start, waits_for, &left);
-        if let Some(at) = path.on_circle {
-            found.push(from_smallest(&path.names[at..]));
-        }
-        // Whoever waits for a circle without standing on it has been walked through, and is no circle.
-        for name in path.names {
+    let mut path: Vec<&str> = Vec::new();
+    let mut places: BTreeMap<&str, usize> = BTreeMap::new();
+    loop {
+        let Some(&last) = path.last() else {
+            let Some(&start) = left.first() else { return found };
+            places.insert(start, 0);
+            path.push(start);
+            continue;
+        };
+        let next = waits_for[last].iter().find(|name| left.contains(*name)).copied();
+        let done = match next {
+            // Whoever waits for a circle without standing on one is no circle.
+            None => path.len() - 1,
+            Some(next) => match places.get(next) {
+                None => {
+                    places.insert(next, path.len());
+                    path.push(next);
+                    continue;
+                }
+                Some(&at) => {
+                    found.push(from_smallest(&path[at..]));
+                    at
+                }
+            },
+        };
+        // Those before it on the path may stand on another circle, and are walked from again.
+        for name in path.drain(done..) {
             left.remove(name);
+            places.remove(name);
         }
     }
-    found
 }
 
 /// The jobs that are left when all that wait for nobody are taken away, again and again.
@@ -48,32 +68,6 @@ fn on_or_behind_a_circle<'a>(waits_for: &BTreeMap<&'a str, Vec<&'a str>>) -> BTr
     }
     let left: BTreeSet<&str> = open.into_keys().collect();
     waits_for.keys().copied().filter(|job| left.contains(job)).collect()
-}
-
-struct Walk<'a> {
-    names: Vec<&'a str>,
-    /// Where in the names the circle begins, if the walk came back to itself.
-    on_circle: Option<usize>,
-}
-
-/// Follows the first job that is still left, until it comes back or to an end.
-fn walk<'a>(
-    start: &'a str,
-    waits_for: &BTreeMap<&'a str, Vec<&'a str>>,
-    left: &BTreeSet<&'a str>,
-) -> Walk<'a> {
-    let mut names = vec![start];
-    let mut places = BTreeMap::from([(start, 0)]);
-    loop {
-        let last = names[names.len() - 1];
-        let next = waits_for[last].iter().find(|name| left.contains(*name));
-        let Some(&next) = next else { return Walk { names, on_circle: None } };
-        if let Some(&at) = places.get(next) {
-            return Walk { names, on_circle: Some(at) };
-        }
-        places.insert(next, names.len());
-        names.push(next);
-    }
 }
 
 fn from_smallest<'a>(circle: &[&'a str]) -> Vec<&'a str> {
@@ -107,6 +101,17 @@ mod tests {
             ("z", &["n"]),
         ];
         assert_eq!(of(edges), [["m", "n"]]);
+    }
+
+    #[test]
+    fn a_circle_does_not_hide_another_that_leads_to_it() {
+        assert_eq!(
+            of(&[("a", &["b", "a"]), ("b", &["c"]), ("c", &["b"])]),
+            [vec!["b", "c"], vec!["a"]]
+        );
+        let edges: &[(&str, &[&str])] =
+            &[("a", &["c", "b"]), ("b", &["a"]), ("c", &["d"]), ("d", &["c"])];
+        assert_eq!(of(edges), [["c", "d"], ["a", "b"]]);
     }
 
     #[test]
