@@ -339,7 +339,10 @@ impl Decode for ZoneText {
         let at = cx.within(node, 0..text.len());
         let names: Vec<String> = db().available().map(|name| name.to_string()).collect();
         let last = |name: &str| name.rsplit('/').next().is_some_and(|city| same(city, &text));
-        let near = nearest(&text, names.iter().map(String::as_str))
+        // An abbreviation is no misspelt name: the nearest to `PST` is `EST`, three hours off.
+        let spelt = Some(&text).filter(|text| text.len() > 4);
+        let near = spelt
+            .and_then(|text| nearest(text, names.iter().map(String::as_str)))
             .or_else(|| names.iter().map(String::as_str).find(|name| last(name)));
         let help = match near {
             Some(near) => format!("did you mean `{near}`?"),
