@@ -9,10 +9,11 @@ use std::ops::Range;
 use jiff::Timestamp;
 
 use super::config::DefaultsSection;
+use super::forms::Short;
 use super::job::JobSection;
 use super::names::{self, NameText};
 use super::numbers::TICK;
-use super::policy::AlertSection;
+use super::policy::{AlertSection, CatchUpForm, CatchUpWord, OverlapForm, OverlapWord};
 use super::settings::Settings;
 use super::{paths, secret};
 use crate::kinds;
@@ -39,6 +40,7 @@ pub(super) fn defaults(section: &DefaultsSection, settings: &Settings, cx: &mut 
     pool(section.pool.as_ref(), settings, cx);
     notifiers(section.alert.as_ref(), settings, cx);
     deadline(section.deadline.as_ref(), cx);
+    modes(section.catch_up.as_ref(), section.overlap.as_ref(), cx);
     environment(section.env.as_ref(), cx);
     let none = BTreeMap::new();
     let known = Names { params: section.params.as_ref().unwrap_or(&none), env: Vec::new() };
@@ -96,6 +98,34 @@ pub(super) fn deadline(time: Option<&Located<DurationText>>, cx: &mut Decoder) {
         let message = "no slot can start this soon: the deadline is shorter than a tick, 1s";
         let help = "give it the time by which a late start is still welcome, such as 5m";
         cx.report(Code::DeadlineTooShort, time.span, message).help(help);
+    }
+}
+
+/// Checks that no key stands beside a mode that takes no notice of it.
+pub(super) fn modes(
+    catch_up: Option<&CatchUpForm>,
+    overlap: Option<&OverlapForm>,
+    cx: &mut Decoder,
+) {
+    let mut idle = |key: &str, at: Span, mode: &str, wanted: &str| {
+        let message = format!("`{key}` has no effect with the mode `{mode}`");
+        let help = format!("remove it, or write `mode: {wanted}`");
+        cx.report(Code::Contradiction, at, message).help(help);
+    };
+    if let Some(Short::Full(given)) = catch_up {
+        let mode = given.mode;
+        if let Some(max) = given.max.filter(|_| mode != CatchUpWord::All) {
+            idle("max", max.span, mode.word(), CatchUpWord::All.word());
+        }
+        if let Some(window) = given.window.filter(|_| mode == CatchUpWord::None) {
+            idle("window", window.span, mode.word(), CatchUpWord::Latest.word());
+        }
+    }
+    if let Some(Short::Full(given)) = overlap {
+        let mode = given.mode;
+        if let Some(max) = given.max.filter(|_| mode != OverlapWord::QueueAll) {
+            idle("max", max.span, mode.word(), OverlapWord::QueueAll.word());
+        }
     }
 }
 

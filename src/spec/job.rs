@@ -99,6 +99,7 @@ pub(super) fn decode(
         section.schedule.iter().flat_map(|form| schedule::asked(form, &zone)).collect();
     checks::references(&section, reader.settings, cx);
     checks::deadline(section.deadline.as_ref(), cx);
+    checks::modes(section.catch_up.as_ref(), section.overlap.as_ref(), cx);
     checks::environment(section.env.as_ref(), cx);
     values(&section, &reader.settings.defaults.section, cx);
     paths::check(reader, &section, cx);

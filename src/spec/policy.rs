@@ -70,9 +70,9 @@ section! {
         /// Which of them run.
         pub mode: CatchUpWord,
         /// Oldest slot that may still run. One period, at most 24h, where it is not given.
-        pub window: Option<Seconds>,
+        pub window: Option<Located<Seconds>>,
         /// Most slots that `all` runs at one time.
-        pub max: Option<Count>,
+        pub max: Option<Located<Count>>,
     }
 }
 
@@ -82,7 +82,7 @@ section! {
         /// What happens to them.
         pub mode: OverlapWord,
         /// Most runs that wait with `queue_all`.
-        pub max: Option<Count>,
+        pub max: Option<Located<Count>>,
     }
 }
 
@@ -175,7 +175,11 @@ pub(super) fn catch_up(form: &CatchUpForm) -> CatchUp {
         CatchUpWord::All => CatchUpMode::All,
     };
     let default = CatchUp::default();
-    CatchUp { mode, window: window.map(|w| w.0), max: max.map_or(default.max, |max| max.0) }
+    CatchUp {
+        mode,
+        window: window.map(|window| window.value.0),
+        max: max.map_or(default.max, |max| max.value.0),
+    }
 }
 
 pub(super) fn overlap(form: &OverlapForm) -> Overlap {
@@ -186,7 +190,7 @@ pub(super) fn overlap(form: &OverlapForm) -> Overlap {
     match mode {
         OverlapWord::Skip => Overlap::Skip,
         OverlapWord::Queue => Overlap::Queue,
-        OverlapWord::QueueAll => Overlap::QueueAll { max: max.map_or(QUEUE, |max| max.0) },
+        OverlapWord::QueueAll => Overlap::QueueAll { max: max.map_or(QUEUE, |max| max.value.0) },
         OverlapWord::Cancel => Overlap::Cancel,
         OverlapWord::Allow => Overlap::Allow,
     }
