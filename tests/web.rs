@@ -115,6 +115,26 @@ async fn explanations() {
 }
 
 #[tokio::test]
+async fn an_attempt_that_holds_back_its_job_can_be_read_and_ended() {
+    let stage = Stage::new().await;
+    let began = at(NOW) - Duration::from_hours(9);
+    let holder = jada::model::Holder { node: stage.node, until: at(NOW) };
+    let running = RunState::Running { holder, since: began };
+    let run = stage.record("sheet", Cause::Slot(began), running).await;
+    let client = stage.client();
+    assert_eq!(client.explain_job("sheet").await.unwrap().commands, Vec::<String>::new());
+    let skipped = RunState::NotRun {
+        at: at(NOW),
+        verdict: jada::model::NotRun::Skipped,
+        reason: "run 1 had not ended (overlap: skip)".into(),
+        count: 1,
+    };
+    stage.record("sheet", Cause::Slot(began + Duration::from_mins(30)), skipped).await;
+    let commands = client.explain_job("sheet").await.unwrap().commands;
+    assert_eq!(commands, [format!("jadactl logs {run}"), format!("jadactl cancel {run}")]);
+}
+
+#[tokio::test]
 async fn orders_reach_the_engine_and_refusals_come_back() {
     let stage = Stage::new().await;
     let client = stage.client();

@@ -364,8 +364,8 @@ impl Dispatcher {
     }
 
     pub(super) fn plan_action(&mut self, draft: &mut Draft, action: Action, now: Timestamp) {
-        if draft::expires(&action) {
-            self.plan_expiry(draft, &action);
+        if let Some((job, reason)) = draft::expires(&action) {
+            self.plan_expiry(draft, job, reason);
         }
         let change = match &action {
             Action::Record { job, .. } => {
@@ -399,17 +399,9 @@ impl Dispatcher {
         }
     }
 
-    fn plan_expiry(&mut self, draft: &mut Draft, action: &Action) {
-        let (job, cause) = match action {
-            Action::Record { job, cause, .. } => (Some(*job), Some(*cause)),
-            Action::Close { job, .. } => (Some(*job), None),
-            Action::Advance { .. }
-            | Action::Start { .. }
-            | Action::Stop { .. }
-            | Action::Stale { .. } => (None, None),
-        };
-        let Some(job) = job.and_then(|job| self.jobs.get(&job)).cloned() else { return };
-        let change = draft::expiry(&job.name, cause, job.policy.alert.notify.clone());
+    fn plan_expiry(&mut self, draft: &mut Draft, job: JobId, reason: &str) {
+        let Some(job) = self.jobs.get(&job).cloned() else { return };
+        let change = draft::expiry(&job.name, reason, job.policy.alert.notify.clone());
         self.plan_incident(draft, change);
     }
 

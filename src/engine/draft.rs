@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tokio::sync::oneshot;
 
 use super::Refusal;
-use crate::model::{Cause, Holder, IncidentChange, NotRun, Revision, RunId, RunState};
+use crate::model::{Holder, IncidentChange, JobId, NotRun, Revision, RunId, RunState};
 use crate::plan::tick::{Action, Fate};
 use crate::store::{Applied, Change};
 
@@ -87,17 +87,15 @@ pub(super) fn record(
 /// The incident of a slot that could not start in time.
 pub(super) fn expiry(
     name: &crate::model::JobName,
-    cause: Option<Cause>,
+    reason: &str,
     notify: Vec<std::sync::Arc<str>>,
 ) -> IncidentChange {
-    let slot = cause.and_then(Cause::slot);
-    let slot = slot.map_or_else(String::new, |at| format!(" of {at}"));
     IncidentChange::Open {
         key: expiry_key(name),
         job: Some(name.clone()),
         severity: crate::model::Severity::Error,
-        title: format!("job {name}: the slot{slot} expired before it could start"),
-        detail: "its start deadline passed; nothing ran for it".to_owned(),
+        title: format!("job {name}: a slot expired: {reason}"),
+        detail: "nothing ran for it".to_owned(),
         mend: format!("jadactl slots --job {name} --state expired"),
         notify,
     }
@@ -108,19 +106,19 @@ pub(super) fn expiry_key(name: &crate::model::JobName) -> String {
     format!("job/{name}/expired")
 }
 
-/// Whether an action ends a slot as expired.
-pub(super) fn expires(action: &Action) -> bool {
+/// The job of an action that ends a slot as expired, and why it expired.
+pub(super) fn expires(action: &Action) -> Option<(JobId, &str)> {
     match action {
-        Action::Record { fate: Fate::NotRun { verdict, .. }, .. }
-        | Action::Close { state: RunState::NotRun { verdict, .. }, .. } => {
-            *verdict == NotRun::Expired
+        Action::Record { job, fate: Fate::NotRun { verdict, reason, .. }, .. }
+        | Action::Close { job, state: RunState::NotRun { verdict, reason, .. }, .. } => {
+            (*verdict == NotRun::Expired).then_some((*job, reason))
         }
         Action::Record { .. }
         | Action::Advance { .. }
         | Action::Start { .. }
         | Action::Close { .. }
         | Action::Stop { .. }
-        | Action::Stale { .. } => false,
+        | Action::Stale { .. } => None,
     }
 }
 

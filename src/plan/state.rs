@@ -349,6 +349,28 @@ impl State {
         self.seats.pools.get(pool).is_none_or(|most| taken < *most)
     }
 
+    /// What kept a waiting run of the job from starting.
+    pub(super) fn held_up(&self, id: JobId) -> String {
+        let Some(job) = self.jobs.get(&id) else { return "it could not start".to_owned() };
+        let policy = &job.line.policy;
+        match &policy.pool {
+            _ if job.running() > 0 && policy.overlap != Overlap::Allow => {
+                format!("{} had not ended", self.live_words(id))
+            }
+            _ if self.taken >= self.seats.running => {
+                "no seat of the daemon was free (limits.running)".to_owned()
+            }
+            Some(pool) if !self.seat_free(Some(pool)) => format!("no seat of pool {pool} was free"),
+            _ => "it could not start".to_owned(),
+        }
+    }
+
+    /// The live run of a job, in words.
+    pub(super) fn live_words(&self, id: JobId) -> String {
+        let run = self.jobs.get(&id).and_then(JobImage::oldest_live);
+        run.map_or_else(|| "an earlier run".to_owned(), |run| format!("run {run}"))
+    }
+
     pub(super) fn take_seat(&mut self, pool: Option<Arc<str>>) {
         self.taken += 1;
         if let Some(pool) = pool {

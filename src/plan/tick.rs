@@ -228,8 +228,8 @@ impl State {
             };
             self.deadlines.remove(&(at, run));
             let Some((job, _)) = self.live(run) else { continue };
-            let reason = "it could not start before its deadline";
-            let closed = self.close(run, Some(NotRun::Expired), reason, now);
+            let reason = format!("{} before its deadline", self.held_up(job));
+            let closed = self.close(run, Some(NotRun::Expired), &reason, now);
             actions.extend(closed.map(|state| Action::Close { run, job, state }));
         }
     }
@@ -421,12 +421,6 @@ impl State {
                 actions.extend(closed.map(|state| Action::Close { run, job: id, state }));
             }
         }
-    }
-
-    /// The live run of a job, in words.
-    fn live_words(&self, id: JobId) -> String {
-        let run = self.jobs.get(&id).and_then(super::state::JobImage::oldest_live);
-        run.map_or_else(|| "an earlier run".to_owned(), |run| format!("run {run}"))
     }
 
     /// Notes a success, and proposes the runs that waited for it.

@@ -105,7 +105,7 @@ impl World {
             }
             Action::Close { run, state, .. } => {
                 let word = match state {
-                    RunState::NotRun { verdict, .. } => format!("{verdict:?}"),
+                    RunState::NotRun { verdict, reason, .. } => format!("{verdict:?}: {reason}"),
                     other => format!("{other:?}"),
                 };
                 self.rows.insert((-1, format!("closed {run}")), word);
@@ -216,7 +216,8 @@ fn cancel_stops_the_old_run_and_drops_those_that_wait() {
     let mut world = World::minutely(overlap(Overlap::Cancel));
     world.pass(MINUTE).pass(MINUTE).pass(MINUTE);
     assert_eq!(world.stopped, [RunId(1)].into());
-    assert_eq!(world.rows[&(-1, "closed 2".into())], "Skipped");
+    let why = "Skipped: a newer slot replaced it (overlap: cancel)";
+    assert_eq!(world.rows[&(-1, "closed 2".into())], why);
     world.end(&broken(FailureClass::Cancelled));
     world.pass(Duration::ZERO);
     assert_eq!(world.under_way.keys().copied().collect::<Vec<_>>(), [RunId(3)]);
@@ -271,7 +272,28 @@ fn a_run_that_gets_no_seat_in_time_expires() {
     world.pass(Duration::from_millis(89_999));
     assert!(!world.rows.contains_key(&(-1, "closed 2".into())), "exactly in time is in time");
     world.pass(Duration::from_millis(1));
-    assert_eq!(world.rows[&(-1, "closed 2".into())], "Expired");
+    let why = "Expired: no seat of the daemon was free (limits.running) before its deadline";
+    assert_eq!(world.rows[&(-1, "closed 2".into())], why);
+}
+
+#[test]
+fn what_expires_says_what_held_it_up() {
+    let deadline = Some(Duration::from_secs(90));
+    let policy = Policy { deadline, pool: Some("small".into()), ..Policy::default() };
+    let other = Policy { pool: Some("small".into()), ..Policy::default() };
+    let queued = Policy { deadline, overlap: Overlap::Queue, ..Policy::default() };
+    let cases = [
+        (vec![(None, other), (Some(MINUTE), policy)], 0, "no seat of pool small was free"),
+        (vec![(Some(MINUTE), queued)], 0, "run 1 had not ended"),
+    ];
+    for (jobs, asked, why) in cases {
+        let mut world = World::new(9, jobs);
+        world.trigger(asked);
+        world.pass(MINUTE);
+        world.pass(Duration::from_secs(90));
+        let want = format!("Expired: {why} before its deadline");
+        assert_eq!(world.rows[&(-1, "closed 2".into())], want);
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::yaml::decode::quantity::DurationText;
+use crate::yaml::decode::values::{integer, out_of_range};
 use crate::yaml::decode::{Decode, Decoder};
 use crate::yaml::{Code, Node};
 
@@ -30,9 +31,12 @@ impl Decode for Count {
     const EXPECTS: &'static str = "a whole number from 1";
 
     fn decode(node: &Node<'_>, cx: &mut Decoder) -> Option<Self> {
-        let number = u32::decode(node, cx)?;
-        at_least_one(number >= 1, node, cx)?;
-        Some(Self(number))
+        let number = integer(node, cx)?.and_then(|number| u32::try_from(number).ok());
+        if number.is_none_or(|number| number < 1) {
+            out_of_range(node, 1, u32::MAX, cx);
+            return None;
+        }
+        number.map(Self)
     }
 }
 
@@ -41,7 +45,12 @@ impl Decode for Factor {
 
     fn decode(node: &Node<'_>, cx: &mut Decoder) -> Option<Self> {
         let number = f64::decode(node, cx)?;
-        at_least_one(number >= 1.0, node, cx)?;
+        if number < 1.0 {
+            let found = node.described(cx.source());
+            let message = format!("expected 1 or more, found {found}");
+            cx.report(Code::OutOfRange, node.span, message);
+            return None;
+        }
         Some(Self(number))
     }
 }
@@ -59,15 +68,6 @@ impl Decode for Seconds {
         reported.help("write 1s or more");
         None
     }
-}
-
-fn at_least_one(holds: bool, node: &Node<'_>, cx: &mut Decoder) -> Option<()> {
-    if !holds {
-        let found = node.described(cx.source());
-        let message = format!("expected 1 or more, found {found}");
-        cx.report(Code::OutOfRange, node.span, message);
-    }
-    holds.then_some(())
 }
 
 macro_rules! schema {

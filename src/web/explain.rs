@@ -40,7 +40,7 @@ pub(super) async fn job(app: &App, name: &str) -> Result<Explanation, Problem> {
     let mut told = schedule(&job, state.as_ref(), now);
     told.extend(live.iter().map(|row| live_run(&row.run, &job.policy, now)));
     told.extend(last_ends(&recent, state.as_ref(), now));
-    told.extend(unrun.map(|row| unrun_slot(&row, now)));
+    told.extend(unrun.iter().map(|row| unrun_slot(row, now)));
     told.extend(promises(&job, state.as_ref(), now));
     if is_bad(app, &job) {
         told.push(format!(
@@ -51,6 +51,7 @@ pub(super) async fn job(app: &App, name: &str) -> Result<Explanation, Problem> {
     told.extend(incidents.iter().map(|incident| incident_line(incident, now)));
 
     let mut commands = mends(&incidents);
+    commands.extend(unrun.iter().flat_map(|slot| held_back(slot, &live)));
     if is_bad(app, &job) {
         commands.push(format!("jadactl validate {}", job.file.display()));
     }
@@ -234,6 +235,19 @@ fn unrun_slot(row: &SlotRow, now: Timestamp) -> String {
         "Of its slots that did not run, {which} {slot} ({}) {were} the last: {state}{why}.",
         ago(slot, now)
     )
+}
+
+/// The ways out where an attempt has lasted so long that a slot was skipped for it: what it said, and
+/// its end.
+fn held_back(skipped: &SlotRow, live: &[RunRow]) -> Vec<String> {
+    let holds = |row: &&RunRow| match row.run.state {
+        RunState::Running { since, .. } => {
+            skipped.state == SlotState::Skipped && skipped.slot > since
+        }
+        _ => false,
+    };
+    let ids = live.iter().filter(holds).map(|row| row.run.id);
+    ids.flat_map(|run| [format!("jadactl logs {run}"), format!("jadactl cancel {run}")]).collect()
 }
 
 /// What its policies promise.

@@ -24,7 +24,7 @@ section! {
         /// What the program reads. A template. By default it reads an empty input.
         pub stdin: Option<Located<String>>,
         /// Exit codes that mean success.
-        pub success_exit_codes: OneOrMany<Located<u8>> = OneOrMany::default(),
+        pub success_exit_codes: Option<OneOrMany<Located<u8>>>,
         /// How the program shows that its credential was refused, whatever its exit code.
         pub auth_failure: Option<Signs>,
         /// How the program shows that trying again may help. Where this is given, any other failure is
@@ -66,11 +66,14 @@ impl Decode for Run {
                 return None;
             }
         };
-        let first = match &run {
-            Self::Exec(words) => words.first().map(|word| word.value.0.as_str()),
-            Self::Shell(text) => Some(text.as_str()),
+        let first = match &node.value {
+            Value::List(words) => words.first(),
+            _ => Some(node),
         };
-        if first.is_none_or(|first| first.trim().is_empty()) {
+        let first = first.map_or(Some(String::new()), |first| cx.written(first));
+        // What is no text was reported.
+        let first = first?;
+        if first.trim().is_empty() {
             let at = node.head(cx.source());
             cx.report(Code::OutOfRange, at, "this runs nothing").help("write [PROGRAM, ARGUMENT…]");
             return None;
@@ -139,9 +142,9 @@ impl CommandSpec {
     /// Whether this exit code means success.
     #[must_use]
     pub fn is_success(&self, code: i32) -> bool {
-        match self.success_exit_codes.0.as_slice() {
-            [] => code == 0,
-            codes => codes.iter().any(|known| i32::from(known.value) == code),
+        match self.success_exit_codes.as_ref().map(|codes| codes.0.as_slice()) {
+            None | Some([]) => code == 0,
+            Some(codes) => codes.iter().any(|known| i32::from(known.value) == code),
         }
     }
 

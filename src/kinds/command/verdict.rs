@@ -113,6 +113,8 @@ fn last_line(capture: &Capture<'_>) -> Option<String> {
 fn last_words(exit: &Exit, line: Option<String>) -> String {
     let mut words = match (exit.status.code(), exit.status.signal()) {
         (Some(code), _) => format!("exit code {code}"),
+        // Who killed it is known then, and told behind it.
+        (None, Some(9)) if exit.stopped.is_some() => "ended by SIGKILL".to_owned(),
         (None, Some(signal)) => format!("ended by {}", signal_words(signal)),
         (None, None) => "ended in an unknown way".to_owned(),
     };

@@ -103,7 +103,7 @@ impl Decode for Check {
     const EXPECTS: &'static str = CheckSection::EXPECTS;
 
     fn decode(node: &Node<'_>, cx: &mut Decoder) -> Option<Self> {
-        CheckSection::decode(node, cx)?.resolve(cx)
+        Some(CheckSection::decode(node, cx)?.resolve(cx))
     }
 
     fn keys() -> Vec<&'static str> {
@@ -122,7 +122,7 @@ impl JsonSchema for Check {
 }
 
 impl CheckSection {
-    fn resolve(self, cx: &mut Decoder) -> Option<Check> {
+    fn resolve(self, cx: &mut Decoder) -> Check {
         if let Err(error) = check_name(&self.name) {
             cx.report(Code::BadName, self.name.span, error.to_string());
         }
@@ -135,12 +135,12 @@ impl CheckSection {
         let mut check = Check {
             name: self.name,
             probe: self.probe,
-            expect: expect?,
-            warn: warn?,
+            expect,
+            warn,
             timeout: self.timeout.value.0,
         };
         check.add_defaults();
-        Some(check)
+        check
     }
 }
 
@@ -213,17 +213,13 @@ impl Probe {
         }
     }
 
-    /// Reads what is expected of the values; `None` where something was wrong with it.
-    fn expectations(
-        &self,
-        entries: &Entries<Located<Raw>>,
-        cx: &mut Decoder,
-    ) -> Option<Vec<Expectation>> {
+    /// Reads what is expected of the values; what is wrong is reported and left out.
+    fn expectations(&self, entries: &Entries<Located<Raw>>, cx: &mut Decoder) -> Vec<Expectation> {
         let mut read = Vec::new();
         for (name, raw) in &entries.0 {
             match (self, name.as_str(), &raw.value) {
                 (Self::Http(_), "json", Raw::Map(paths)) => {
-                    read.extend(paths.iter().map(|(path, raw)| {
+                    read.extend(paths.iter().filter_map(|(path, raw)| {
                         let condition = syntax::condition(raw, Quantity::Json, cx)?;
                         Some(Expectation { value: format!("json.{}", path.value), condition })
                     }));
@@ -231,12 +227,11 @@ impl Probe {
                 (Self::Http(_), "json", _) => {
                     let message = "expected a mapping of paths, such as { queue.depth: \"< 10\" }";
                     cx.report(Code::WrongType, raw.span, message);
-                    read.push(None);
                 }
-                _ => read.push(self.expectation(name, raw, cx)),
+                _ => read.extend(self.expectation(name, raw, cx)),
             }
         }
-        read.into_iter().collect()
+        read
     }
 
     fn expectation(
@@ -303,6 +298,14 @@ impl Probe {
 }
 
 impl HealthSpec {
+    /// What its checks run.
+    pub fn programs(&self) -> impl Iterator<Item = &Run> {
+        self.checks.iter().filter_map(|check| match &check.probe {
+            Probe::Command(probe) => Some(&probe.run),
+            _ => None,
+        })
+    }
+
     /// Reports what is wrong in meaning; `known` are the names that the job declares.
     pub fn check(&self, known: &Names<'_>, cx: &mut Decoder) {
         if self.checks.is_empty() {

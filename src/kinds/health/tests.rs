@@ -541,6 +541,7 @@ fn every_mistake_is_told_at_its_place() {
 
     J058 "http://u:p@x/" an address must not hold a password (send a header instead)
 
+    J051 "params.hots" the job has no parameter `hots` (did you mean `params.host`?)
     J021 "5" expected a mapping of paths, such as { queue.depth: "< 10" }
 
     J051 "params.hots" the job has no parameter `hots` (did you mean `params.host`?)

@@ -154,7 +154,9 @@ impl<'n, 's> Fields<'n, 's> {
         Some(Self { node, entries, taken: 0 })
     }
 
-    /// Decodes the value of a key, or gives its default. `None` where it is wrong or missing.
+    /// Decodes the value of a key, or gives its default. `None` where it is missing, or wrong and can't be
+    /// left out. A wrong one that can be stands as if it were, once its mistake is reported, so that what
+    /// stands beside it is still checked for its meaning.
     pub fn take<T: Decode>(
         &mut self,
         key: &'static str,
@@ -163,7 +165,8 @@ impl<'n, 's> Fields<'n, 's> {
     ) -> Option<T> {
         if let Some(entry) = self.entries.iter().find(|entry| entry.key == key) {
             self.taken += 1;
-            return cx.under(Some(entry.key_span), |cx| T::decode(&entry.value, cx));
+            let decoded = cx.under(Some(entry.key_span), |cx| T::decode(&entry.value, cx));
+            return decoded.or_else(T::absent);
         }
         let given = default.map(|default| default()).or_else(T::absent);
         if given.is_none() && !self.is_misspelt(&[key], cx) {

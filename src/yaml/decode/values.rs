@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::Value as Json;
@@ -55,16 +56,11 @@ macro_rules! integers {
             const EXPECTS: &'static str = "a whole number";
 
             fn decode(node: &Node<'_>, cx: &mut Decoder) -> Option<Self> {
-                let (min, max) = (<$int>::MIN.to_string(), <$int>::MAX.to_string());
-                match integer(node, cx)?.and_then(|whole| Self::try_from(whole).ok()) {
-                    Some(value) => Some(value),
-                    None => {
-                        let message = format!("expected a whole number from {min} to {max}");
-                        let at = node.head(cx.source());
-                        cx.report(Code::OutOfRange, at, message);
-                        None
-                    }
+                let value = integer(node, cx)?.and_then(|whole| Self::try_from(whole).ok());
+                if value.is_none() {
+                    out_of_range(node, <$int>::MIN, <$int>::MAX, cx);
                 }
+                value
             }
         }
     )*};
@@ -72,9 +68,21 @@ macro_rules! integers {
 
 integers!(u8, u16, u32, u64, usize, i32, i64);
 
+/// Reports a whole number outside of its bounds.
+pub(crate) fn out_of_range(
+    node: &Node<'_>,
+    min: impl Display,
+    max: impl Display,
+    cx: &mut Decoder,
+) {
+    let message = format!("expected a whole number from {min} to {max}");
+    let at = node.head(cx.source());
+    cx.report(Code::OutOfRange, at, message);
+}
+
 /// A whole number; `Some(None)` is one that has too many digits, `None` was reported.
 #[expect(clippy::option_option, reason = "out of range is told apart from not a number")]
-fn integer(node: &Node<'_>, cx: &mut Decoder) -> Option<Option<i128>> {
+pub(crate) fn integer(node: &Node<'_>, cx: &mut Decoder) -> Option<Option<i128>> {
     match &node.value {
         Value::Int(value) => Some(Some(i128::from(*value))),
         Value::Float(value) if value.is_finite() && value.fract() == 0.0 => {
@@ -153,18 +161,24 @@ impl<T: Decode> Decode for Vec<T> {
         };
         // An item's mistakes are told at the item, not at the key of the list.
         let decode = |item| cx.under(None, |cx| T::decode(item, cx));
-        all(items.iter().map(decode))
+        right(items.iter().map(decode))
     }
 }
 
-/// All values, or none if one is missing; the iterator is always run to its end.
-fn all<T, C: Default + Extend<T>>(values: impl Iterator<Item = Option<T>>) -> Option<C> {
-    let (mut all, mut complete) = (C::default(), true);
+/// The values that are right; none if all are wrong. What is wrong was reported, and does not keep the
+/// others from being checked for their meaning.
+fn right<T, C: Default + Extend<T>>(values: impl Iterator<Item = Option<T>>) -> Option<C> {
+    let (mut right, mut some, mut wrong) = (C::default(), false, false);
     for value in values {
-        complete &= value.is_some();
-        all.extend(value);
+        match value {
+            Some(value) => {
+                some = true;
+                right.extend([value]);
+            }
+            None => wrong = true,
+        }
     }
-    complete.then_some(all)
+    (some || !wrong).then_some(right)
 }
 
 impl<T: Decode> Decode for BTreeMap<String, T> {
@@ -198,7 +212,7 @@ impl<T: Decode> Decode for Entries<T> {
             let value = cx.under(Some(entry.key_span), |cx| T::decode(&entry.value, cx))?;
             Some((Located { value: entry.key.to_string(), span: entry.key_span }, value))
         };
-        all(entries.iter().map(decode)).map(Self)
+        right(entries.iter().map(decode)).map(Self)
     }
 }
 
@@ -265,11 +279,12 @@ impl Decode for ScalarText {
     const EXPECTS: &'static str = "a text or number";
 
     fn decode(node: &Node<'_>, cx: &mut Decoder) -> Option<Self> {
-        let written = cx.written(node).map(Self);
+        let written = cx.written(node);
         if written.is_none() {
             cx.wrong_type(node, Self::EXPECTS);
         }
-        written
+        // A wrong one stands as an empty text, so that the name that it was given to is known.
+        Some(Self(written.unwrap_or_default()))
     }
 }
 
@@ -305,13 +320,13 @@ impl Decode for Json {
             },
             Value::Text(text) => Self::String(text.to_string()),
             Value::List(items) => {
-                Self::Array(all(items.iter().map(|item| Self::decode(item, cx)))?)
+                Self::Array(right(items.iter().map(|item| Self::decode(item, cx)))?)
             }
             Value::Map(entries) => {
                 let pair = |entry: &crate::yaml::Entry<'_>| {
                     Some((entry.key.to_string(), Self::decode(&entry.value, cx)?))
                 };
-                Self::Object(all(entries.iter().map(pair))?)
+                Self::Object(right(entries.iter().map(pair))?)
             }
         })
     }
