@@ -73,12 +73,18 @@ pub(super) fn check(reader: &mut Reader<'_>, section: &JobSection, cx: &mut Deco
         }
         return;
     }
-    if let Some(Work::Command(spec)) = section.work.as_ref()
-        && let Run::Exec(words) = &spec.run
-        && let Some(first) = words.first()
-        && !template::is_template(&first.value.0)
-    {
-        program(reader, &folder, (&first.value.0, first.span), cx);
+    let runs: Vec<&Run> = match section.work.as_ref() {
+        Some(Work::Command(spec)) => vec![&spec.run],
+        Some(Work::Health(spec)) => spec.programs().collect(),
+        None => Vec::new(),
+    };
+    for run in runs {
+        if let Run::Exec(words) = run
+            && let Some(first) = words.first()
+            && !template::is_template(&first.value.0)
+        {
+            program(reader, &folder, (&first.value.0, first.span), cx);
+        }
     }
 }
 
