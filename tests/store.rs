@@ -35,7 +35,8 @@ macro_rules! contract {
                 changes: record_round_trips, record_refuses_a_second, record_refuses_an_unknown_job,
                     record_keeps_causes_apart, cursor_compares, start_takes_the_next_attempt,
                     start_refuses, end_finishes, end_retries, end_keeps_attempt_and_run, end_refuses, late_end_is_fenced,
-                    close_ends_what_waits, close_refuses, requeue_moves, requeue_refuses,
+                    close_ends_what_waits, close_refuses, release_queues_what_was_blocked, release_refuses,
+                    the_blocked_tail_ends_at_what_was_not_blocked,
                     pause_and_resume, incidents_open_once, incidents_resolve, batch_keeps_order,
                     one_slot_has_one_winner;
                 jobs: incarnations_differ, renew_extends, new_jobs_start_now,

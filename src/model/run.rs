@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{AttemptNo, JobId, NodeId, RunId};
+use super::{AttemptNo, CredentialName, JobId, NodeId, RunId};
 
 /// One execution of a slot or of a request.
 #[derive(Clone, Debug, PartialEq)]
@@ -199,13 +199,22 @@ pub struct Failure {
     pub retry_after: Option<std::time::Duration>,
     /// Exit code of the process, where there was one.
     pub exit_code: Option<i32>,
+    /// The credential that is to blame, where one is: the run is then blocked by it, not failed. Not
+    /// kept with the attempt.
+    pub blocked_by: Option<CredentialName>,
 }
 
 impl Failure {
     /// A failure of a class with a message and nothing else known.
     #[must_use]
     pub fn new(class: FailureClass, message: impl Into<String>) -> Self {
-        Self { class, message: message.into(), retry_after: None, exit_code: None }
+        Self {
+            class,
+            message: message.into(),
+            retry_after: None,
+            exit_code: None,
+            blocked_by: None,
+        }
     }
 }
 

@@ -1,13 +1,14 @@
 //! Where a run goes when an attempt has ended: another attempt later, or the end.
 //!
-//! Owns retry and backoff. Refuses to look at anything but the failure's class: the words are for people.
+//! Owns retry and backoff. Refuses to look at anything but the failure's class and whether a credential is
+//! to blame: the words are for people.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::{stable_hash, unit};
-use crate::model::{AttemptNo, Backoff, Failure, Outcome, Retry, RunId, RunState};
+use crate::model::{AttemptNo, Backoff, Failure, NotRun, Outcome, Retry, RunId, RunState};
 
 /// An attempt that has ended.
 #[derive(Clone, Copy, Debug)]
@@ -22,13 +23,18 @@ pub struct Ended<'a> {
     pub outcome: &'a Outcome,
 }
 
-/// Where the run goes: `Queued` for another attempt, else `Finished`.
+/// Where the run goes: `Queued` for another attempt, `NotRun` where a credential blocks it, else `Finished`.
 #[must_use]
 pub fn after_attempt(retry: &Retry, ended: Ended<'_>, now: Timestamp) -> RunState {
     let finished = || RunState::Finished { at: now, outcome: ended.outcome.clone() };
     let Outcome::Failed(failure) = ended.outcome else {
         return finished();
     };
+    if failure.blocked_by.is_some() {
+        // Its retries would only ask a dead credential again; the end of the trouble releases it.
+        let reason = failure.message.clone();
+        return RunState::NotRun { at: now, verdict: NotRun::Blocked, reason, count: 1 };
+    }
     if ended.attempt >= retry.attempts || !retry.on.contains(&failure.class) {
         return finished();
     }

@@ -105,6 +105,10 @@ pub trait Store: Send + Sync + 'static {
     /// Ends of the job's last runs, newest first: what incident rules look at.
     async fn recent_ends(&self, job: JobId, limit: u32) -> Result<Vec<(Timestamp, Outcome)>>;
 
+    /// What a credential blocked of a job since the last slot, and since the last run with
+    /// [`Cause::After`], that was not: newest first, at most `limit` of either kind.
+    async fn blocked_tail(&self, job: JobId, limit: u32) -> Result<Vec<Run>>;
+
     /// Deletes one small batch of what `keep` no longer covers, oldest first, never a live run and never
     /// an open incident. Returns the runs that went, so that their output can follow; fewer than
     /// `keep.batch` means that it is done for now.
@@ -215,7 +219,8 @@ pub enum Change {
         /// Who performs it.
         holder: Holder,
     },
-    /// Ends an attempt and moves its run: back to `Queued` for a retry, or to `Finished`.
+    /// Ends an attempt and moves its run: back to `Queued` for a retry, to `Finished`, or to `NotRun`
+    /// where a credential blocks it.
     /// Condition: the run is running, with this fence and this incarnation.
     End {
         /// The run.
@@ -236,8 +241,9 @@ pub enum Change {
         /// `Finished` or `NotRun`.
         state: RunState,
     },
-    /// Changes when a queued run is ready, or why it waits. Condition: the run is queued.
-    Requeue {
+    /// Lets a run go after all that a credential had blocked: it is queued again.
+    /// Condition: the run ended as [`NotRun::Blocked`] and stands for one slot.
+    Release {
         /// The run.
         run: RunId,
         /// Not before this time.

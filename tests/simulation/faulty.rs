@@ -95,6 +95,10 @@ impl Store for Faulty {
         self.inner.recent_ends(job, limit).await
     }
 
+    async fn blocked_tail(&self, job: JobId, limit: u32) -> Result<Vec<Run>> {
+        self.inner.blocked_tail(job, limit).await
+    }
+
     async fn prune(&self, keep: Keep, now: Timestamp) -> Result<Vec<RunId>> {
         self.inner.prune(keep, now).await
     }

@@ -6,7 +6,7 @@ use jada::model::{
     Attempt, Cause, Failure, FailureClass, IncidentState, JobId, NodeId, NotRun, Outcome, RunId,
     RunState, SlotState,
 };
-use jada::store::{Applied, Change, Pause, RunQuery, SlotQuery};
+use jada::store::{Applied, Change, Pause, RunQuery, SlotQuery, Summary};
 
 use crate::world::{
     Opener, World, at, failure, finished, not_run, opened, queued, record, recorded, resolved,
@@ -32,6 +32,7 @@ pub(crate) async fn record_round_trips(open: Opener) {
             message: "it's \"quoted\"; ünïcode \u{1f980}\nand a second line".into(),
             retry_after: Some(Duration::from_millis(90_001)),
             exit_code: Some(-7),
+            blocked_by: None,
         };
         finished(2, &Outcome::Failed(failure))
     }));
@@ -139,6 +140,7 @@ pub(crate) async fn end_finishes(open: Opener) {
         message: "HTTP 429".into(),
         retry_after: Some(Duration::from_secs(120)),
         exit_code: Some(3),
+        blocked_by: None,
     });
     let end = world.end(run, 1, &outcome, finished(4, &outcome));
     assert_eq!(world.apply(4, end).await, Applied::Done);
@@ -270,27 +272,65 @@ pub(crate) async fn close_refuses(open: Opener) {
     assert_eq!(world.run(running).await.state, world.running_since(1));
 }
 
-pub(crate) async fn requeue_moves(open: Opener) {
+pub(crate) async fn release_queues_what_was_blocked(open: Opener) {
     let world = World::new(open).await;
-    let run = world.queued(1).await;
-    for (ready_at, why) in [(30, "the pool 'db' is full"), (2, "")] {
-        let requeue = Change::Requeue { run, ready_at: at(ready_at), why: why.into() };
-        assert_eq!(world.apply(2, requeue).await, Applied::Done);
-        let state = RunState::Queued { ready_at: at(ready_at), why: why.into() };
-        assert_eq!(world.run(run).await.state, state);
+    // One was blocked before it began, one by an attempt that found its credential dead.
+    let slot_run = world.record(1, world.alpha, slot(1), not_run(1, NotRun::Blocked, 1)).await;
+    let begun = world.running(2).await;
+    let failure = Outcome::Failed(Failure::new(FailureClass::Unauthorized, "google/ops is dead"));
+    let end = world.end(begun, 1, &failure, not_run(3, NotRun::Blocked, 1));
+    assert_eq!(world.apply(3, end).await, Applied::Done);
+    for (run, attempts) in [(slot_run, 0), (begun, 1)] {
+        let release =
+            Change::Release { run, ready_at: at(9), why: "google/ops works again".into() };
+        assert_eq!(world.apply(9, release.clone()).await, Applied::Done);
+        let row = world.run(run).await;
+        let why = "google/ops works again".into();
+        assert_eq!(row.state, RunState::Queued { ready_at: at(9), why });
+        assert_eq!(row.attempts, attempts);
+        assert_eq!(world.apply(9, release).await, Applied::Refused, "it waits already");
+        assert_eq!(world.apply(10, world.start(run, attempts + 1)).await, Applied::Done);
     }
+    let blocked = |summary: &Summary| summary.counts.iter().any(|(s, _)| *s == SlotState::Blocked);
+    let summaries = world.store.summaries(at(0)).await.unwrap();
+    assert!(!summaries.values().any(blocked), "{summaries:?}");
 }
 
-pub(crate) async fn requeue_refuses(open: Opener) {
+pub(crate) async fn release_refuses(open: Opener) {
     let world = World::new(open).await;
     let running = world.running(1).await;
     let over = world.over(2, success()).await;
-    for run in [running, over, RunId(999)] {
-        let requeue = Change::Requeue { run, ready_at: at(9), why: "no".into() };
-        assert_eq!(world.apply(3, requeue).await, Applied::Refused);
+    let missed = world.record(3, world.alpha, slot(3), not_run(3, NotRun::Missed, 1)).await;
+    let many = world.record(4, world.alpha, slot(4), not_run(4, NotRun::Blocked, 2)).await;
+    let queued = world.queued(5).await;
+    for run in [running, over, missed, many, queued, RunId(999)] {
+        let release = Change::Release { run, ready_at: at(9), why: "no".into() };
+        assert_eq!(world.apply(6, release).await, Applied::Refused);
     }
     assert_eq!(world.run(running).await.state, world.running_since(1));
     assert_eq!(world.run(over).await.state, finished(2, &success()));
+}
+
+pub(crate) async fn the_blocked_tail_ends_at_what_was_not_blocked(open: Opener) {
+    let world = World::new(open).await;
+    let blocked = |second| not_run(second, NotRun::Blocked, 1);
+    world.record(1, world.alpha, slot(1), blocked(1)).await;
+    world.record(2, world.alpha, slot(2), finished(2, &success())).await;
+    let third = world.record(3, world.alpha, slot(3), blocked(3)).await;
+    world.record(4, world.alpha, slot(4), not_run(4, NotRun::Missed, 1)).await;
+    let fifth = world.record(5, world.alpha, slot(5), blocked(5)).await;
+    world.record(6, world.alpha, Cause::Manual(at(6)), blocked(6)).await;
+    world.record(7, world.beta, slot(7), blocked(7)).await;
+    let after = world.record(8, world.alpha, Cause::After(third), blocked(8)).await;
+    let tail = async |limit| {
+        let tail = world.store.blocked_tail(world.alpha, limit).await.unwrap();
+        tail.into_iter().map(|run| run.id).collect::<Vec<_>>()
+    };
+    assert_eq!(tail(9).await, [fifth, third, after]);
+    assert_eq!(tail(1).await, [fifth, after]);
+    let release = Change::Release { run: fifth, ready_at: at(9), why: String::new() };
+    assert_eq!(world.apply(9, release).await, Applied::Done);
+    assert_eq!(tail(9).await, [after], "what was passed over is not looked at again");
 }
 
 pub(crate) async fn pause_and_resume(open: Opener) {

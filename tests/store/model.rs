@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use jada::model::{
     Attempt, Cause, Incident, IncidentChange, IncidentId, IncidentState, JobId, JobName, NodeId,
-    Outcome, Revision, Run, RunId, RunState, SlotState,
+    NotRun, Outcome, Revision, Run, RunId, RunState, SlotState,
 };
 use jada::store::{
     Applied, Change, JobEntry, JobState, Keep, Pause, RunQuery, RunRow, SlotQuery, SlotRow,
@@ -112,9 +112,7 @@ impl Model {
                 });
                 job.map(|job| self.remember(job, state))
             }
-            Change::Requeue { run, ready_at, why } => self.queued(*run).map(|row| {
-                row.run.state = RunState::Queued { ready_at: *ready_at, why: why.clone() };
-            }),
+            Change::Release { run, ready_at, why } => self.release(*run, *ready_at, why),
             Change::Pause { job, pause } => self.pause(*job, pause.as_ref()),
             Change::Incident(change) => self.incident(change, now),
         };
@@ -173,6 +171,22 @@ impl Model {
         row.run.state = next.clone();
         let job = row.run.job;
         self.remember(job, next);
+        Some(())
+    }
+
+    fn release(&mut self, run: RunId, ready_at: Timestamp, why: &str) -> Option<()> {
+        let row = self.runs.iter_mut().find(|row| row.run.id == run)?;
+        let RunState::NotRun { verdict: NotRun::Blocked, count: 1, at, .. } = row.run.state else {
+            return None;
+        };
+        row.run.state = RunState::Queued { ready_at, why: why.to_owned() };
+        let key = (row.run.job, hour(at), SlotState::Blocked);
+        if let Some(count) = self.tally.get_mut(&key) {
+            *count -= 1;
+            if *count == 0 {
+                self.tally.remove(&key);
+            }
+        }
         Some(())
     }
 
@@ -385,6 +399,30 @@ impl Model {
             .collect();
         ends.sort_by_key(|(at, id, _)| std::cmp::Reverse((*at, *id)));
         ends.into_iter().take(limit).map(|(at, _, outcome)| (at, outcome)).collect()
+    }
+
+    pub(crate) fn blocked_tail(&self, job: JobId, limit: usize) -> Vec<RunId> {
+        let kind = |cause: Cause| match cause {
+            Cause::Slot(at) => (0, at.as_millisecond()),
+            Cause::Manual(at) => (1, at.as_millisecond()),
+            Cause::After(run) => (2, run.0),
+        };
+        let mut tail = Vec::new();
+        for wanted in [0, 2] {
+            let rows = self.runs.iter().filter(|row| row.run.job == job);
+            let mut rows: Vec<_> = rows.filter(|row| kind(row.run.cause).0 == wanted).collect();
+            rows.sort_by_key(|row| std::cmp::Reverse(kind(row.run.cause).1));
+            let ran = |row: &&&Row| slot_state(&row.run.state) > SlotState::Failed;
+            let blocked = |row: &&Row| {
+                matches!(
+                    &row.run.state,
+                    RunState::NotRun { verdict: NotRun::Blocked, count: 1, .. }
+                )
+            };
+            let blocked = rows.iter().take_while(ran).filter(|row| blocked(row));
+            tail.extend(blocked.take(limit).map(|row| row.run.id));
+        }
+        tail
     }
 
     pub(crate) fn summaries(&self, since: Timestamp) -> BTreeMap<JobName, Summary> {

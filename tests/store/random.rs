@@ -44,7 +44,7 @@ enum Draft {
     Start { run: Index, skip: u32, node: bool },
     End { run: Index, stale: u32, node: bool, outcome: u8, next: End },
     Close { run: Index, state: End },
-    Requeue { run: Index, ready_at: i64 },
+    Release { run: Index, ready_at: i64 },
     Pause { job: Index, pause: bool },
     Open { key: Index, title: u8 },
     Resolve { key: Index },
@@ -82,7 +82,7 @@ fn draft() -> impl Strategy<Value = Draft> {
             |(run, stale, node, outcome, next)| Draft::End { run, stale, node, outcome, next }
         ),
         2 => (index(), state()).prop_map(|(run, state)| Draft::Close { run, state }),
-        2 => (index(), 0..50i64).prop_map(|(run, ready_at)| Draft::Requeue { run, ready_at }),
+        2 => (index(), 0..50i64).prop_map(|(run, ready_at)| Draft::Release { run, ready_at }),
         1 => (index(), any::<bool>()).prop_map(|(job, pause)| Draft::Pause { job, pause }),
         2 => (index(), 0..9u8).prop_map(|(key, title)| Draft::Open { key, title }),
         1 => index().prop_map(|key| Draft::Resolve { key }),
@@ -233,7 +233,7 @@ impl Pair {
             Draft::Close { run, state } => {
                 Change::Close { run: self.run(*run).0, state: self.state(*state) }
             }
-            Draft::Requeue { run, ready_at } => Change::Requeue {
+            Draft::Release { run, ready_at } => Change::Release {
                 run: self.run(*run).0,
                 ready_at: at(*ready_at),
                 why: "later".into(),
@@ -322,6 +322,9 @@ impl Pair {
             let id = job.state.id;
             let ends = store.recent_ends(id, 4).await.unwrap();
             assert_eq!(ends, model.recent_ends(id, 4));
+            let tail = store.blocked_tail(id, 3).await.unwrap();
+            let tail: Vec<_> = tail.into_iter().map(|run| run.id).collect();
+            assert_eq!(tail, model.blocked_tail(id, 3));
         }
         for since in [0, 20, 40] {
             assert_eq!(store.summaries(at(since)).await.unwrap(), model.summaries(at(since)));

@@ -18,8 +18,9 @@ pub(super) const QUEUED: i64 = 0;
 pub(super) const RUNNING: i64 = 1;
 pub(super) const RAN: i64 = 2;
 pub(super) const FAILED: i64 = 3;
+pub(super) const BLOCKED: i64 = 7;
 /// Every state in which a row is over.
-pub(super) const OVER: std::ops::RangeInclusive<i64> = RAN..=7;
+pub(super) const OVER: std::ops::RangeInclusive<i64> = RAN..=BLOCKED;
 
 /// The hour that a time lies in, counted from 1970.
 pub(super) fn hour(millis: i64) -> i64 {
@@ -36,7 +37,7 @@ pub(super) fn state_code(state: SlotState) -> i64 {
         SlotState::Skipped => 4,
         SlotState::Missed => 5,
         SlotState::Expired => 6,
-        SlotState::Blocked => 7,
+        SlotState::Blocked => BLOCKED,
     }
 }
 
@@ -50,7 +51,7 @@ pub(super) fn state_of(code: i64) -> Result<SlotState> {
         4 => SlotState::Skipped,
         5 => SlotState::Missed,
         6 => SlotState::Expired,
-        7 => SlotState::Blocked,
+        BLOCKED => SlotState::Blocked,
         _ => return Err(unknown("state", code)),
     })
 }
@@ -243,6 +244,7 @@ pub(super) fn outcome(
         message: text,
         retry_after: retry_after.map(|time| Duration::from_millis(time.cast_unsigned())),
         exit_code: exit_code.and_then(|code| i32::try_from(code).ok()),
+        blocked_by: None,
     }))
 }
 

@@ -36,7 +36,7 @@ impl At<'_> {
                 self.end(*run, (*node, *fence), outcome, next)
             }
             Change::Close { run, state } => self.close(*run, state),
-            Change::Requeue { run, ready_at, why } => self.requeue(*run, *ready_at, why),
+            Change::Release { run, ready_at, why } => self.release(*run, *ready_at, why),
             Change::Pause { job, pause } => self.pause(*job, pause.as_ref()),
             Change::Incident(change) => incident::apply(self.connection, self.now, change),
         }
@@ -146,6 +146,7 @@ impl At<'_> {
         let Some((job, since)) = held.optional()? else { return Ok(Applied::Refused) };
         let last = match next {
             RunState::Running { .. } => return Ok(Applied::Refused),
+            // A run that a credential blocked shows no attempt of its own: it may go on later.
             RunState::Queued { .. } | RunState::NotRun { .. } => false,
             RunState::Finished { at, outcome: told } => *at == self.now && told == outcome,
         };
@@ -194,11 +195,27 @@ impl At<'_> {
         }
     }
 
-    fn requeue(&self, run: RunId, ready_at: Timestamp, why: &str) -> Result<Applied> {
-        let mut update = self.connection.prepare_cached(
-            "UPDATE run SET ready_at = ?2, text = nullif(?3, '') WHERE id = ?1 AND state = 0",
+    /// Queues a run that was blocked, and takes its end out of the job's numbers: it has not ended.
+    fn release(&self, run: RunId, ready_at: Timestamp, why: &str) -> Result<Applied> {
+        let mut blocked = self.connection.prepare_cached(
+            "SELECT job, ended_at FROM run WHERE id = ?1 AND state = 7 AND count = 1",
         )?;
-        update.execute(params![run.0, ready_at.as_millisecond(), why]).map(applied)
+        let found = blocked.query_row([run.0], |row| Ok((row.get(0)?, row.get(1)?)));
+        let Some((job, ended_at)): Option<(i64, i64)> = found.optional()? else {
+            return Ok(Applied::Refused);
+        };
+        let state = RunState::Queued { ready_at, why: why.to_owned() };
+        let applied = self.move_to((run, JobId(job)), &state, false)?;
+        for sql in [
+            "UPDATE tally SET count = count - 1 WHERE job = ?1 AND hour = ?2 AND state = 7",
+            "DELETE FROM tally WHERE job = ?1 AND hour = ?2 AND state = 7 AND count = 0",
+        ] {
+            self.connection.prepare_cached(sql)?.execute([job, hour(ended_at)])?;
+        }
+        let mut ended =
+            self.connection.prepare_cached("UPDATE job SET ended = ended - 1 WHERE id = ?1")?;
+        ended.execute([job])?;
+        Ok(applied)
     }
 
     fn pause(&self, job: JobId, pause: Option<&Pause>) -> Result<Applied> {

@@ -211,6 +211,10 @@ impl Store for Sqlite {
         self.reader.read(move |connection| query::recent_ends(connection, job, limit)).await
     }
 
+    async fn blocked_tail(&self, job: JobId, limit: u32) -> Result<Vec<Run>> {
+        self.reader.read(move |connection| query::blocked_tail(connection, job, limit)).await
+    }
+
     async fn prune(&self, keep: Keep, now: Timestamp) -> Result<Vec<RunId>> {
         self.write(|reply| Request::Prune(keep, now, reply)).await
     }

@@ -12,8 +12,8 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Result, Row, ToSql, params};
 
 use super::columns::{
-    self, FAILED, OVER, QUEUED, RAN, RUN, RUN_WIDTH, RUNNING, hour, name, outcome, state_code,
-    state_of, text, time,
+    self, BLOCKED, FAILED, OVER, QUEUED, RAN, RUN, RUN_WIDTH, RUNNING, hour, name, outcome,
+    state_code, state_of, text, time,
 };
 use crate::model::{
     Attempt, Cause, JobId, JobName, Outcome, Revision, Run, RunId, RunState, SlotState,
@@ -206,6 +206,24 @@ pub(super) fn recent_ends(
         Ok((time(row.get(0)?)?, end))
     };
     query.query_map(params![job.0, limit], read)?.collect()
+}
+
+/// What a credential blocked of a job since the last of the same kind that was not, newest first.
+pub(super) fn blocked_tail(connection: &Connection, job: JobId, limit: u32) -> Result<Vec<Run>> {
+    // Slots first, then the runs after others; a request of a person is not made up for.
+    let mut query = connection.prepare_cached(&format!(
+        "SELECT {RUN} FROM run r LEFT JOIN node n ON n.id = r.holder AND r.state = 1 \
+         WHERE r.job = ?1 AND r.kind = ?2 AND r.state = {BLOCKED} AND r.count = 1 \
+         AND r.ref > coalesce((SELECT ref FROM run WHERE job = ?1 AND kind = ?2 \
+         AND state <= {FAILED} ORDER BY ref DESC LIMIT 1), -9223372036854775808) \
+         ORDER BY r.ref DESC LIMIT ?3"
+    ))?;
+    let mut tail = Vec::new();
+    for kind in [0, 2] {
+        let rows = query.query_map(params![job.0, kind, limit], columns::run)?;
+        tail.extend(rows.collect::<Result<Vec<Run>>>()?);
+    }
+    Ok(tail)
 }
 
 fn ends_sql() -> String {
