@@ -54,6 +54,7 @@ impl Dispatcher {
                 policy: Arc::clone(&job.policy),
                 cursor: stored.cursor,
                 paused: stored.paused.map(|pause| pause.reason),
+                held: None,
                 last_success: stored.last_success,
                 last_after: stored.last_after,
                 known_since: stored.known_since,

@@ -124,7 +124,7 @@ impl Passed {
 }
 
 /// How far back catch-up reaches: as declared, else one period, at most a day.
-fn window(policy: &Policy, newest: Due, next: Option<Due>) -> Duration {
+pub(super) fn window(policy: &Policy, newest: Due, next: Option<Due>) -> Duration {
     policy.catch_up.window.unwrap_or_else(|| {
         let period = next.map(|next| next.slot.duration_since(newest.slot).unsigned_abs());
         period.unwrap_or(WINDOW_MAX).min(WINDOW_MAX)

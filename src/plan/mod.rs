@@ -13,6 +13,7 @@
 //! or a commit fails, the engine throws the image away and reads it again, which is what a start does.
 
 pub mod catch_up;
+pub mod hold;
 pub mod incident;
 pub mod lifecycle;
 pub mod schedule;

@@ -37,6 +37,8 @@ pub struct JobLine {
     pub cursor: Timestamp,
     /// Why it is paused, if it is.
     pub paused: Option<String>,
+    /// What a credential that it needs lacks, where one holds it.
+    pub held: Option<Arc<str>>,
     /// When its newest success ended.
     pub last_success: Option<Timestamp>,
     /// When its newest run with [`Cause::After`] was recorded.

@@ -156,8 +156,8 @@ impl State {
         Some(EndPlan { next, dependants })
     }
 
-    /// Takes a waiting run out and says where it ends: as `verdict` where it has not begun, else as
-    /// cancelled, for then something did run.
+    /// Takes a waiting run out and says where it ends: as `verdict` where it has not begun or is blocked,
+    /// else as cancelled, for then something did run.
     pub fn close(
         &mut self,
         run: RunId,
@@ -170,7 +170,7 @@ impl State {
         self.offer(image.job);
         let reason = reason.to_owned();
         let state = match verdict {
-            Some(verdict) if image.attempts == 0 => {
+            Some(verdict) if image.attempts == 0 || verdict == NotRun::Blocked => {
                 RunState::NotRun { at: now, verdict, reason, count: 1 }
             }
             _ => {
@@ -251,12 +251,17 @@ impl State {
     }
 
     fn start(&mut self, run: RunId, now: Timestamp) -> Option<Action> {
+        let job = self.runs.get(&run)?.job;
+        if let Some(Fate::NotRun { verdict, reason, .. }) = self.blocked(job) {
+            let closed = self.close(run, Some(verdict), &reason, now);
+            return closed.map(|state| Action::Close { run, job, state });
+        }
         self.unlist(run);
         let image = self.runs.get_mut(&run)?;
         image.attempts += 1;
         image.ready_at = None;
         image.first_start.get_or_insert(now);
-        let (job, pool, attempt) = (image.job, image.pool.clone(), image.attempts);
+        let (pool, attempt) = (image.pool.clone(), image.attempts);
         self.take_seat(pool);
         if let Some(job) = self.jobs.get_mut(&job) {
             job.under_way.insert(run);
@@ -336,6 +341,9 @@ impl State {
         asked: bool,
         actions: &mut Vec<Action>,
     ) -> Option<Fate> {
+        if let Some(blocked) = self.blocked(id) {
+            return Some(blocked);
+        }
         let (overlap, pool, live) = {
             let job = self.jobs.get(&id)?;
             (job.line.policy.overlap, job.line.policy.pool.clone(), job.live())

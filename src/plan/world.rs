@@ -14,8 +14,8 @@ use super::schedule::{Schedule, TriggerSpec, When};
 use super::state::{JobLine, Seats, State};
 use super::tick::{Action, Fate};
 use crate::model::{
-    CatchUp, CatchUpMode, Failure, FailureClass, JobId, JobName, Outcome, Overlap, Policy, Retry,
-    RunId, RunState,
+    CatchUp, CatchUpMode, Cause, CredentialName, Failure, FailureClass, JobId, JobName, NotRun,
+    Outcome, Overlap, Policy, Retry, Run, RunId, RunState,
 };
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -35,6 +35,8 @@ struct World {
     rows: BTreeMap<(i64, String), String>,
     stopped: BTreeSet<RunId>,
     stale: Vec<JobId>,
+    /// Every recorded run in the state that it was recorded in.
+    history: Vec<Run>,
 }
 
 impl World {
@@ -52,6 +54,7 @@ impl World {
                 policy: Arc::new(policy),
                 cursor: start(),
                 paused: None,
+                held: None,
                 last_success: None,
                 last_after: None,
                 known_since: start(),
@@ -67,6 +70,7 @@ impl World {
             rows: BTreeMap::new(),
             stopped: BTreeSet::new(),
             stale: Vec::new(),
+            history: Vec::new(),
         }
     }
 
@@ -96,6 +100,7 @@ impl World {
             Action::Record { job, cause, fate } => {
                 let (word, run) = self.birth(*job, fate);
                 recorded = run;
+                self.remember(*job, *cause, fate, run);
                 let earlier = self.rows.insert((job.0, format!("{cause:?}")), word);
                 assert_eq!(earlier, None, "{job} {cause:?} was decided twice");
             }
@@ -117,6 +122,29 @@ impl World {
             Action::Advance { .. } => {}
         }
         self.state.settle(action, recorded, self.now);
+    }
+
+    fn remember(&mut self, job: JobId, cause: Cause, fate: &Fate, run: Option<RunId>) {
+        let state = match fate {
+            Fate::NotRun { verdict, reason, count } => RunState::NotRun {
+                at: self.now,
+                verdict: *verdict,
+                reason: reason.clone(),
+                count: *count,
+            },
+            Fate::Start | Fate::Wait { .. } => {
+                RunState::Queued { ready_at: self.now, why: String::new() }
+            }
+        };
+        self.history.extend(run.map(|id| Run {
+            id,
+            job,
+            cause,
+            state,
+            attempts: 0,
+            created_at: self.now,
+            started_at: None,
+        }));
     }
 
     fn birth(&mut self, job: JobId, fate: &Fate) -> (String, Option<RunId>) {
@@ -153,6 +181,30 @@ impl World {
         let action = self.state.trigger(JobId(job), self.now).expect("the job exists");
         self.accept(&action);
         self.check();
+    }
+
+    /// A credential holds the job from now on, or lets it go again: then what the store calls its
+    /// blocked tail is offered, and what is taken of it starts.
+    fn hold(&mut self, job: i64, held: bool) {
+        let before = self.state.set_held(JobId(job), held.then(|| "google/ops is dead".into()));
+        if held || !before {
+            return;
+        }
+        let mut tail = Vec::new();
+        for run in self.history.iter().rev().filter(|run| run.job == JobId(job)) {
+            match (&run.state, run.cause) {
+                (RunState::NotRun { .. }, Cause::Slot(_)) => tail.push(run.clone()),
+                (RunState::NotRun { .. }, _) => {}
+                _ => break,
+            }
+        }
+        let blocked =
+            |run: &Run| matches!(run.state, RunState::NotRun { verdict: NotRun::Blocked, .. });
+        tail.retain(blocked);
+        for (run, _) in self.state.release(JobId(job), &tail, self.now) {
+            self.history.retain(|old| old.id != run);
+        }
+        self.pass(Duration::ZERO);
     }
 
     /// What became of the rows, oldest first, one word each.
@@ -377,11 +429,52 @@ fn paused_slots_are_skipped_one_by_one() {
     assert_eq!(world.words(0), ["Skipped", "Skipped", "started"]);
 }
 
+#[test]
+fn held_slots_are_blocked_and_let_go_under_catch_up() {
+    let mut world = World::minutely(Policy::default());
+    world.hold(0, true);
+    world.pass(MINUTE).pass(MINUTE);
+    world.trigger(0);
+    world.hold(0, false);
+    // Only the newest slot is within the default window of one period; the request is not made up for.
+    let released: Vec<_> = world.under_way.keys().copied().collect();
+    assert_eq!(released, [RunId(2)]);
+    assert_eq!(world.words(0), ["Blocked", "Blocked", "Blocked"]);
+    world.end(&fine());
+    world.pass(MINUTE);
+    assert_eq!(world.words(0), ["Blocked", "Blocked", "Blocked", "started"]);
+}
+
+#[test]
+fn an_attempt_that_finds_its_credential_dead_ends_as_blocked() {
+    let retry = Retry { attempts: 5, on: FailureClass::ALL.to_vec(), ..Retry::default() };
+    let mut world = World::minutely(Policy { retry, ..Policy::default() });
+    world.pass(MINUTE);
+    let mut failure = Failure::new(FailureClass::Unauthorized, "google/ops is dead");
+    failure.blocked_by = Some(CredentialName::parse("google/ops").expect("a legal name"));
+    let next = world.end(&Outcome::Failed(failure));
+    assert!(matches!(next, RunState::NotRun { verdict: NotRun::Blocked, .. }), "{next:?}");
+    assert_eq!(world.state.counts(), (0, 0));
+}
+
+#[test]
+fn a_run_that_waits_for_a_retry_is_blocked_when_its_credential_dies() {
+    let retry = Retry { attempts: 5, ..Retry::default() };
+    let mut world = World::minutely(Policy { retry, ..Policy::default() });
+    world.pass(MINUTE);
+    assert!(matches!(world.end(&broken(FailureClass::Transient)), RunState::Queued { .. }));
+    world.hold(0, true);
+    world.pass(Duration::from_secs(30));
+    assert_eq!(world.rows[&(-1, "closed 1".to_owned())], "Blocked");
+    assert_eq!(world.state.counts(), (0, 0));
+}
+
 #[derive(Clone, Debug)]
 enum Event {
     Pass(u64),
     End(usize, bool),
     Trigger(usize),
+    Hold(usize, bool),
 }
 
 fn events() -> impl Strategy<Value = Vec<Event>> {
@@ -389,6 +482,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         3 => (0_u64..200).prop_map(Event::Pass),
         3 => (0_usize..8, any::<bool>()).prop_map(|(which, fine)| Event::End(which, fine)),
         1 => (0_usize..4).prop_map(Event::Trigger),
+        1 => (0_usize..4, any::<bool>()).prop_map(|(job, held)| Event::Hold(job, held)),
     ];
     prop::collection::vec(event, 1..80)
 }
@@ -444,6 +538,7 @@ proptest! {
                     world.end_run(run, &if ok { fine() } else { broken(class) });
                 }
                 Event::Trigger(job) => world.trigger(i64::try_from(job).expect("few")),
+                Event::Hold(job, held) => world.hold(i64::try_from(job).expect("few"), held),
             }
         }
         world.pass(Duration::ZERO);
