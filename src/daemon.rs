@@ -325,14 +325,7 @@ fn keep(settings: &Settings) -> Keep {
 }
 
 fn loader(settings: Arc<Settings>, clock: Arc<dyn Clock>) -> Load {
-    Arc::new(move |before| {
-        let catalog = crate::spec::load(&settings, clock.now(), Some(before));
-        for file in catalog.bad_files() {
-            let kept = file.jobs.len();
-            tracing::error!(file = %file.path.display(), kept, "has errors; the last good version runs on");
-        }
-        catalog
-    })
+    Arc::new(move |before| crate::spec::load(&settings, clock.now(), Some(before)))
 }
 
 /// How often systemd wants to hear that the loop advances: half its patience.

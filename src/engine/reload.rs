@@ -3,6 +3,7 @@
 //! Owns the watch on the folder and the settling of bursts. An event says only "look again": what is in
 //! force is decided by reading the folder whole. Refuses to know what a job file says (`spec/`).
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,9 @@ const SETTLE: Duration = Duration::from_millis(150);
 
 /// A burst that does not end is cut into looks of this many settles.
 const SETTLES_MAX: u32 = 4;
+
+/// Time between looks while the system can't tell of changes.
+const UNTOLD: Duration = Duration::from_secs(10);
 
 /// Reads the folder, given the catalog in force.
 pub type Load = Arc<dyn Fn(&Catalog) -> Catalog + Send + Sync>;
@@ -47,7 +51,7 @@ impl Reloader {
     ) -> Self {
         // One waiting event is enough, since it carries nothing.
         let (tell, events) = mpsc::channel(1);
-        let watch = Watch::on(&dir, tell.clone());
+        let watch = Watch::on(&dir, tell.clone(), None);
         Self { dir, load, clock, engine, watch, tell, events }
     }
 
@@ -58,26 +62,32 @@ impl Reloader {
         mut asked: mpsc::Receiver<oneshot::Sender<()>>,
     ) {
         loop {
-            let mut answers = Vec::new();
+            let (mut answers, mut untold) = (Vec::new(), false);
             tokio::select! {
                 Some(()) = self.events.recv() => {}
                 answer = asked.recv() => match answer {
                     Some(answer) => answers.push(answer),
                     None => return,
                 },
+                () = self.clock.sleep(UNTOLD), if self.watch.is_deaf() => untold = true,
             }
-            if answers.is_empty() {
+            if answers.is_empty() && !untold {
                 self.settle().await;
             }
             while let Ok(answer) = asked.try_recv() {
                 answers.push(answer);
             }
             // The folder may have gone and come back, and then the watch on it is dead.
-            self.watch = Watch::on(&self.dir, self.tell.clone());
+            self.watch = Watch::on(&self.dir, self.tell.clone(), Some(&self.watch));
             let (load, before) = (Arc::clone(&self.load), Arc::clone(&catalog));
             match tokio::task::spawn_blocking(move || load(&before)).await {
+                Ok(loaded) if untold && loaded.is_as(&catalog) => continue,
                 Ok(loaded) => catalog = Arc::new(loaded),
                 Err(error) => tracing::error!(%error, "reading the jobs folder failed: a bug"),
+            }
+            for file in catalog.bad_files() {
+                let kept = file.jobs.len();
+                tracing::error!(file = %file.path.display(), kept, "has errors; the last good version runs on");
             }
             let (answer, in_force) = oneshot::channel();
             answers.push(answer);
@@ -103,18 +113,23 @@ impl Reloader {
     }
 }
 
-/// A watch on the folder and on its parent, where the folder's own coming and going shows.
+/// A watch on the folder, on its parent, where the folder's own coming and going shows, and on where links in
+/// it lead to, since an edit there does not show in the folder.
 struct Watch {
     /// Held for its life only: it stops when it is dropped.
-    _watcher: Option<RecommendedWatcher>,
+    watcher: Option<RecommendedWatcher>,
 }
 
 impl Watch {
-    fn on(dir: &Path, tell: mpsc::Sender<()>) -> Self {
+    /// Says it where this can't be, unless the one before could not either.
+    fn on(dir: &Path, tell: mpsc::Sender<()>, before: Option<&Self>) -> Self {
         // Events carry absolute paths, whatever the watch was asked for with.
         let target = std::path::absolute(dir).unwrap_or_else(|_| dir.to_path_buf());
+        let linked = linked(dir);
+        let beside: BTreeSet<_> = linked.iter().filter_map(|file| file.parent()).collect();
+        let beside: Vec<PathBuf> = beside.into_iter().map(Path::to_path_buf).collect();
         let heard = move |event: notify::Result<notify::Event>| {
-            let relevant = event.as_ref().map_or(true, |event| concerns(event, &target));
+            let relevant = event.as_ref().map_or(true, |event| concerns(event, &target, &linked));
             if relevant {
                 let _one_waits_already = tell.try_send(());
             }
@@ -127,24 +142,42 @@ impl Watch {
             if dir.is_dir() {
                 watcher.watch(dir, RecursiveMode::NonRecursive)?;
             }
+            for folder in &beside {
+                watcher.watch(folder, RecursiveMode::NonRecursive)?;
+            }
             Ok(watcher)
         });
         match watcher {
-            Ok(watcher) => Self { _watcher: Some(watcher) },
+            Ok(watcher) => Self { watcher: Some(watcher) },
             Err(error) => {
-                tracing::warn!(
-                    %error, dir = %dir.display(),
-                    "can't watch the jobs folder: send SIGHUP after a change"
-                );
-                Self { _watcher: None }
+                if before.is_none_or(|before| !before.is_deaf()) {
+                    tracing::warn!(
+                        %error, dir = %dir.display(),
+                        "can't watch the jobs folder: it is read every {} s instead",
+                        UNTOLD.as_secs()
+                    );
+                }
+                Self { watcher: None }
             }
         }
     }
+
+    /// Whether changes are not told.
+    fn is_deaf(&self) -> bool {
+        self.watcher.is_none()
+    }
 }
 
-/// Whether an event is about the folder or something in it. Reading it is no change; without this, each
-/// look would cause the next one.
-fn concerns(event: &notify::Event, dir: &Path) -> bool {
+/// Where the links in the folder lead to.
+fn linked(dir: &Path) -> BTreeSet<PathBuf> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let links = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_symlink()));
+    links.filter_map(|link| link.path().canonicalize().ok()).collect()
+}
+
+/// Whether an event is about the folder, something in it or something that a link in it leads to. Reading
+/// it is no change; without this, each look would cause the next one.
+fn concerns(event: &notify::Event, dir: &Path, linked: &BTreeSet<PathBuf>) -> bool {
     let changes = match event.kind {
         EventKind::Access(kind) => kind == AccessKind::Close(AccessMode::Write),
         EventKind::Any
@@ -153,7 +186,9 @@ fn concerns(event: &notify::Event, dir: &Path) -> bool {
         | EventKind::Remove(_)
         | EventKind::Other => true,
     };
-    let inside = |path: &PathBuf| path.starts_with(dir) || path.file_name() == dir.file_name();
+    let inside = |path: &PathBuf| {
+        path.starts_with(dir) || path.file_name() == dir.file_name() || linked.contains(path)
+    };
     changes && (event.paths.is_empty() || event.paths.iter().any(inside))
 }
 
@@ -166,17 +201,20 @@ mod tests {
     #[test]
     fn only_changes_of_the_folder_count() {
         let dir = Path::new("box/jobs.d");
+        let linked = BTreeSet::from([PathBuf::from("shelf/b.yaml")]);
         let cases = [
             (EventKind::Create(CreateKind::File), "box/jobs.d/a.yaml", true),
             (EventKind::Modify(ModifyKind::Any), "box/jobs.d", true),
             (EventKind::Modify(ModifyKind::Any), "box/notes.txt", false),
+            (EventKind::Modify(ModifyKind::Any), "shelf/b.yaml", true),
+            (EventKind::Modify(ModifyKind::Any), "shelf/c.yaml", false),
             (EventKind::Access(AccessKind::Read), "box/jobs.d/a.yaml", false),
             (EventKind::Access(AccessKind::Open(AccessMode::Any)), "box/jobs.d", false),
             (EventKind::Access(AccessKind::Close(AccessMode::Write)), "box/jobs.d/a.yaml", true),
         ];
         for (kind, path, want) in cases {
             let event = notify::Event::new(kind).add_path(PathBuf::from(path));
-            assert_eq!(concerns(&event, dir), want, "{kind:?} {path}");
+            assert_eq!(concerns(&event, dir, &linked), want, "{kind:?} {path}");
         }
     }
 }

@@ -88,6 +88,16 @@ impl Catalog {
         self.trouble.iter().map(AsRef::as_ref).chain(of_files).chain(&self.remarks)
     }
 
+    /// Whether another look found the same.
+    #[must_use]
+    pub fn is_as(&self, other: &Self) -> bool {
+        let files = |catalog: &Self| -> Vec<_> {
+            let files = catalog.files.values();
+            files.map(|file| (file.path.clone(), file.state, file.content)).collect()
+        };
+        self.trouble.is_some() == other.trouble.is_some() && files(self) == files(other)
+    }
+
     /// The files whose content is not in force.
     pub fn bad_files(&self) -> impl Iterator<Item = &Arc<JobFile>> {
         self.files.values().filter(|file| file.state == FileState::Bad)
