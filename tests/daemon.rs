@@ -276,6 +276,20 @@ fn an_edit_takes_effect_and_a_bad_one_keeps_the_last_good_version() {
 }
 
 #[test]
+fn an_edit_behind_a_link_takes_effect() {
+    let text = "schedule: { every: 1s }\ncommand: { run: 'echo one > fifo' }\n";
+    let mut site = Site::new(&[]);
+    fs::create_dir(site.path("shelf")).unwrap();
+    fs::write(site.path("shelf/a"), text).unwrap();
+    std::os::unix::fs::symlink("../shelf/a", site.path("jobs.d/a.yaml")).unwrap();
+    site.start();
+    site.wait_report();
+    fs::write(site.path("shelf/a"), text.replace("one", "two")).unwrap();
+    site.wait_log("jobs in force");
+    while site.wait_report() != "two" {}
+}
+
+#[test]
 fn a_jobs_folder_that_goes_and_comes_back() {
     let mut site =
         Site::new(&[("a.yaml", "schedule: { every: 1s }\ncommand: { run: 'echo one > fifo' }\n")]);
@@ -338,6 +352,97 @@ fn what_is_wrong_with_the_data_folder_is_told() {
     assert!(junk.contains("jada.db"), "{junk}");
     let settings = refusal(|dir| fs::write(dir.join("jada.yaml"), "lisen: 1\n").unwrap());
     assert!(settings.contains("did you mean") || settings.contains("listen"), "{settings}");
+}
+
+/// A small file system under the data folder, which goes when the test does.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    /// `None` where this user can't mount one.
+    fn under(site: &Site) -> Option<Self> {
+        let path = site.path("var");
+        fs::create_dir(&path).unwrap();
+        let mut mount = Command::new("mount");
+        let mount = mount.args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"]).arg(&path).output();
+        mount.is_ok_and(|output| output.status.success()).then_some(Self(path))
+    }
+
+    fn fill(&self) {
+        let mut ballast = File::create(self.0.join("ballast")).unwrap();
+        while std::io::Write::write_all(&mut ballast, &[0; 512]).is_ok() {}
+    }
+
+    fn free(&self) {
+        fs::remove_file(self.0.join("ballast")).unwrap();
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let gone = Command::new("umount").arg("--lazy").arg(&self.0).status();
+        assert!(gone.is_ok_and(|status| status.success()), "the test's own mount goes");
+    }
+}
+
+#[test]
+fn a_full_disk_is_told_and_nothing_is_lost_when_there_is_room_again() {
+    let waits = "command: { run: 'echo begun > fifo; read go < go; echo ended > fifo' }\n";
+    let mut site = Site::new(&[("ledger.yaml", LEDGER), ("waits.yaml", waits)]);
+    let Some(disk) = SmallDisk::under(&site) else {
+        println!("skipped: this user can't mount a small file system");
+        return;
+    };
+    assert!(Command::new("mkfifo").arg(site.path("go")).status().unwrap().success());
+    site.start();
+    site.run("waits");
+    while site.wait_report() != "begun" {}
+    disk.fill();
+    site.wait_log("the store failed");
+    fs::write(site.path("go"), "go\n").unwrap();
+    while site.wait_report() != "ended" {}
+    let status = site.ctl(&["status"]);
+    let words = String::from_utf8_lossy(&status.stdout).into_owned();
+    assert_eq!(status.status.code(), Some(1), "{words}");
+    assert!(words.contains("the disk is full") && words.contains("var"), "{words}");
+    // Real time has to pass: each second is a try of the store and a slot.
+    Command::new("sleep").arg("3").status().unwrap();
+    disk.free();
+    let daemon = site.daemon.as_mut().unwrap();
+    let lines = daemon.log.by_ref().map(Result::unwrap);
+    let said: Vec<_> = lines.take_while(|line| !line.contains("works again")).collect();
+    assert_eq!(said, [""; 0], "one line says that the store fails, and one that it works");
+    site.wait_report();
+    assert_eq!(site.ctl(&["status"]).status.code(), Some(0));
+    let runs = site.json(&["runs", "--job", "waits"]);
+    assert_eq!(runs[0]["outcome"], "succeeded", "{}", runs[0]);
+    site.write("ledger.yaml", &LEDGER.replace("every: 1s", "every: 1h"));
+    site.wait_log("jobs in force");
+    assert_eq!(site.stop(), Some(0));
+    site.start();
+    account(&site);
+}
+
+#[test]
+fn a_second_signal_stops_also_where_the_last_result_can_not_be_kept() {
+    let waits = "command: { run: 'echo begun > fifo; read go < go; echo ended > fifo' }\n";
+    let mut site = Site::new(&[("waits.yaml", waits)]);
+    let Some(disk) = SmallDisk::under(&site) else {
+        println!("skipped: this user can't mount a small file system");
+        return;
+    };
+    assert!(Command::new("mkfifo").arg(site.path("go")).status().unwrap().success());
+    site.start();
+    site.run("waits");
+    site.wait_report();
+    disk.fill();
+    fs::write(site.path("go"), "go\n").unwrap();
+    site.wait_log("the store failed");
+    site.signal(Signal::TERM);
+    site.wait_log("stopping");
+    assert_eq!(site.stop(), Some(0));
+    disk.free();
+    site.start();
+    assert_eq!(site.json(&["runs"])[0]["class"], "lost");
 }
 
 #[test]
