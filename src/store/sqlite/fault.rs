@@ -55,7 +55,8 @@ fn reason(path: &Path, error: &rusqlite::Error) -> String {
              away to start with an empty history"
         ),
         ErrorCode::SystemIoFailure => format!(
-            "the system could not read or write it ({error}): look at the disk that holds {folder}"
+            "the system could not read or write it ({error}): look at the disk that \
+             holds {folder}; it may be full"
         ),
         ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => {
             "another program holds it locked: close what has it open".into()
