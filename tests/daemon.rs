@@ -354,6 +354,28 @@ fn what_is_wrong_with_the_data_folder_is_told() {
     assert!(settings.contains("did you mean") || settings.contains("listen"), "{settings}");
 }
 
+#[test]
+fn process_1_of_a_container_collects_what_jobs_leave() {
+    let args = ["--pid", "--fork", "--kill-child", "--mount-proc"];
+    if !Command::new("unshare").args(args).arg("true").output().is_ok_and(|it| it.status.success())
+    {
+        println!("skipped: this user can't make a container");
+        return;
+    }
+    let leaves = "\
+schedule: { every: 1s }
+command: { run: '(setsid sleep 0.1 &); cat /proc/[0-9]*/stat | grep -c \") Z \" > fifo || true' }
+";
+    let mut site = Site::new(&[("leaves.yaml", leaves)]);
+    let mut agent = Command::new("unshare");
+    agent.args(args).arg(env!("CARGO_BIN_EXE_jada-agent")).args(["--listen", "127.0.0.1:0"]);
+    agent.current_dir(site.dir.path()).env_remove("NOTIFY_SOCKET").env_remove("JADA_LOG");
+    site.start_as(agent);
+    let dead: Vec<u32> = (0..6).map(|_| site.wait_report().parse().unwrap()).collect();
+    // What ended after its run is collected at the end of the next one.
+    assert!(dead.iter().all(|dead| *dead <= 2), "{dead:?}");
+}
+
 /// A small file system under the data folder, which goes when the test does.
 struct SmallDisk(PathBuf);
 

@@ -116,6 +116,7 @@ pub async fn run(
         }
         exit
     };
+    orphans::collect_inherited();
     Ok(exit)
 }
 

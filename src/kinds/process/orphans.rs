@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use rustix::process::{Pid, getpgid, getpgrp};
+use rustix::process::{Pid, WaitId, WaitIdOptions, getpgid, getpgrp, waitid};
 
 use super::environment;
 use super::group::{Group, Patience};
@@ -89,14 +89,42 @@ pub async fn end(
 
 /// Whether a group has a member that is not just a dead entry in the process table.
 pub(super) fn any_alive(group: Pid) -> bool {
-    processes().any(|pid| {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        // The name before the last parenthesis may hold anything.
-        let mut fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
-        let (state, _parent, of) = (fields.next(), fields.next(), fields.next());
-        of.and_then(|of| of.parse().ok()) == Some(group.as_raw_nonzero().get())
-            && !matches!(state, Some("Z" | "X"))
-    })
+    let group = group.as_raw_nonzero().get();
+    processes().filter_map(stat).any(|process| process.group == group && !process.is_dead)
+}
+
+/// Collects inherited processes that have ended. Process 1 of a container is the parent of whatever left its
+/// group, and without this each of them would stay in the process table for ever. Our own children, which
+/// tokio waits for, are told by leading a group in our own session.
+pub(super) fn collect_inherited() {
+    if std::process::id() != 1 {
+        return;
+    }
+    let Some(ours) = stat(1).map(|process| process.session) else { return };
+    for pid in processes() {
+        let inherited = |of: &Stat| of.parent == 1 && (of.group != pid || of.session != ours);
+        if stat(pid).is_some_and(|process| process.is_dead && inherited(&process)) {
+            let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+            let _gone_already = Pid::from_raw(pid).map(|id| waitid(WaitId::Pid(id), options));
+        }
+    }
+}
+
+/// What the process table says of a process.
+struct Stat {
+    is_dead: bool,
+    parent: i32,
+    group: i32,
+    session: i32,
+}
+
+fn stat(pid: i32) -> Option<Stat> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name before the last parenthesis may hold anything.
+    let mut fields = stat.rsplit(')').next()?.split_whitespace();
+    let is_dead = matches!(fields.next()?, "Z" | "X");
+    let mut number = || fields.next()?.parse().ok();
+    Some(Stat { is_dead, parent: number()?, group: number()?, session: number()? })
 }
 
 fn processes() -> impl Iterator<Item = i32> {
