@@ -95,7 +95,8 @@ async fn json_has_the_documented_keys() {
         (&["plan"], "job slot note"),
         (
             &["incidents"],
-            "id key job severity state opened_at last_seen resolved_at note count title detail mend",
+            "id key state severity class root title since count affected fix detail last_seen \
+             resolved_at note",
         ),
         (&["explain", "sheet"], "subject sentences commands"),
         (&["validate"], "files jobs diagnostics"),

@@ -8,7 +8,7 @@ use super::Session;
 use super::exit::{Exit, Result};
 use super::print;
 use super::table::cut;
-use crate::model::{IncidentState, Severity};
+use crate::model::{IncidentState, JobName, Severity};
 use crate::web::api::{IncidentItem, IncidentsQuery, Status};
 use crate::web::client::Client;
 use crate::web::words::{self, count};
@@ -96,7 +96,7 @@ fn incident_lines(incident: &IncidentItem, now: Timestamp, width: usize) -> Vec<
         Severity::Warning => "warning",
         Severity::Error => "error",
     };
-    let (since, seen) = (words::ago(incident.opened_at, now), words::ago(incident.last_seen, now));
+    let (since, seen) = (words::ago(incident.since, now), words::ago(incident.last_seen, now));
     let times = count(incident.count, "time");
     let state = match (incident.state, incident.resolved_at) {
         (IncidentState::Resolved, Some(at)) => {
@@ -110,9 +110,14 @@ fn incident_lines(incident: &IncidentItem, now: Timestamp, width: usize) -> Vec<
     lines.iter_mut().skip(1).for_each(|line| line.insert_str(0, "  "));
     lines.push(cut(&format!("  {state}"), width));
     lines.extend(incident.detail.lines().map(|line| cut(&format!("  {line}"), width)));
-    if !incident.mend.is_empty() && incident.state == IncidentState::Open {
+    let told = incident.root.starts_with("job/");
+    if incident.affected.len() > usize::from(told) {
+        let jobs: Vec<&str> = incident.affected.iter().map(JobName::as_str).collect();
+        lines.push(cut(&format!("  jobs: {}", jobs.join(", ")), width));
+    }
+    if !incident.fix.is_empty() && incident.state == IncidentState::Open {
         // Never cut: it is there to be copied.
-        lines.push(format!("  mend: {}", incident.mend));
+        lines.push(format!("  fix: {}", incident.fix));
     }
     lines
 }

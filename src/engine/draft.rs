@@ -92,7 +92,9 @@ pub(super) fn expiry(
 ) -> IncidentChange {
     IncidentChange::Open {
         key: expiry_key(name),
-        job: Some(name.clone()),
+        class: "expired".to_owned(),
+        root: format!("job/{name}"),
+        affected: vec![name.clone()],
         severity: crate::model::Severity::Error,
         title: format!("job {name}: a slot expired: {reason}"),
         detail: "nothing ran for it".to_owned(),

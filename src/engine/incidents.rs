@@ -66,7 +66,9 @@ impl Open {
             if self.0.get(&key) != Some(&problems.detail) {
                 changes.push(IncidentChange::Open {
                     key: key.clone(),
-                    job: None,
+                    class: "configuration".to_owned(),
+                    root: key.clone(),
+                    affected: problems.jobs,
                     severity: Severity::Error,
                     title: problems.title,
                     detail: problems.detail,
@@ -106,7 +108,9 @@ pub(super) fn failure(
     let times = if failures == 1 { String::new() } else { format!(", {failures} failed runs") };
     IncidentChange::Open {
         key: failure_key(job),
-        job: Some(job.clone()),
+        class: class.to_owned(),
+        root: failure_key(job),
+        affected: vec![job.clone()],
         severity: Severity::Error,
         title: format!("job {job}: {}", outcome.message()),
         detail: format!("class {class}{times}; last: run {run}"),
@@ -124,7 +128,9 @@ pub(super) fn stale(
 ) -> IncidentChange {
     IncidentChange::Open {
         key: stale_key(job),
-        job: Some(job.clone()),
+        class: "stale".to_owned(),
+        root: failure_key(job),
+        affected: vec![job.clone()],
         severity: Severity::Error,
         title: format!("job {job}: {}", stale_words(since, allowed, now)),
         detail: format!("counted from {since}; freshness: {}", words(allowed)),
@@ -151,6 +157,7 @@ fn job_of(key: &str) -> Option<JobName> {
 struct Problem {
     title: String,
     detail: String,
+    jobs: Vec<JobName>,
 }
 
 /// The job files that are not in force as they stand, and the folder itself where it can't be read.
@@ -168,13 +175,17 @@ fn problems(catalog: &Catalog) -> Vec<(String, Problem)> {
         let detail = format!("{}{more}; {kept}", place(first));
         Some((
             path,
-            Problem { title: format!("{}: {}", file.path.display(), first.message), detail },
+            Problem {
+                title: format!("{}: {}", file.path.display(), first.message),
+                detail,
+                jobs: file.jobs.iter().map(|job| job.name.clone()).collect(),
+            },
         ))
     };
     let of_folder = catalog.trouble.iter().map(|trouble| {
         let path = trouble.source.path().to_owned();
         let detail = "the jobs that were read before run on".to_owned();
-        (path, Problem { title: trouble.message.clone(), detail })
+        (path, Problem { title: trouble.message.clone(), detail, jobs: Vec::new() })
     });
     catalog.bad_files().filter_map(of_file).chain(of_folder).collect()
 }

@@ -229,6 +229,9 @@ pub struct Standing {
     pub class: Option<CredentialClass>,
     /// The server's code for it, such as `invalid_grant` or `invalid_grant/invalid_rapt`.
     pub error: Option<String>,
+    /// What was last seen of the trouble, in plain words without any secret; empty where there is none.
+    #[serde(default)]
+    pub words: String,
     /// Since when it is in this state.
     pub since: Timestamp,
     /// Counts up with every new grant or token: what a verdict is about.
@@ -257,6 +260,7 @@ impl Standing {
             state: CredentialState::Unknown,
             class: None,
             error: None,
+            words: String::new(),
             since: now,
             generation: 0,
             last_refresh: None,

@@ -15,10 +15,14 @@ use super::{IncidentId, JobName};
 pub struct Incident {
     /// Its key in the store.
     pub id: IncidentId,
-    /// What has the problem and of which class, stable over restarts: `job/NAME`, `file/PATH`.
+    /// What has the problem, stable over restarts: `job/NAME`, `credential/NAME`, `file/PATH`.
     pub key: String,
-    /// The job, where one job has the problem.
-    pub job: Option<JobName>,
+    /// The class of the trouble, in one word: a failure class, a credential's class, `configuration`.
+    pub class: String,
+    /// The node at the root of it: `job/NAME`, `credential/NAME`, `file/PATH`.
+    pub root: String,
+    /// The jobs that it hits, by name.
+    pub affected: Vec<JobName>,
     /// How bad it is.
     pub severity: Severity,
     /// Whether it goes on.
@@ -68,8 +72,12 @@ pub enum IncidentChange {
     Open {
         /// See [`Incident::key`].
         key: String,
-        /// See [`Incident::job`].
-        job: Option<JobName>,
+        /// See [`Incident::class`].
+        class: String,
+        /// See [`Incident::root`].
+        root: String,
+        /// See [`Incident::affected`].
+        affected: Vec<JobName>,
         /// See [`Incident::severity`].
         severity: Severity,
         /// See [`Incident::title`].

@@ -465,7 +465,7 @@ fn a_run_that_waits_for_a_retry_is_blocked_when_its_credential_dies() {
     assert!(matches!(world.end(&broken(FailureClass::Transient)), RunState::Queued { .. }));
     world.hold(0, true);
     world.pass(Duration::from_secs(30));
-    assert_eq!(world.rows[&(-1, "closed 1".to_owned())], "Blocked");
+    assert_eq!(world.rows[&(-1, "closed 1".to_owned())], "Blocked: google/ops is dead");
     assert_eq!(world.state.counts(), (0, 0));
 }
 

@@ -331,30 +331,34 @@ pub struct IncidentsQuery {
 pub struct IncidentItem {
     /// Its number.
     pub id: IncidentId,
-    /// What has the problem: `job/NAME`, `file/PATH`.
+    /// What has the problem: `job/NAME`, `credential/NAME`, `file/PATH`.
     pub key: String,
-    /// The job, where one job has the problem.
-    pub job: Option<JobName>,
-    /// How bad it is.
-    pub severity: Severity,
     /// Whether it goes on.
     pub state: IncidentState,
+    /// How bad it is.
+    pub severity: Severity,
+    /// The class of the trouble, in one word.
+    pub class: String,
+    /// The node at the root of it.
+    pub root: String,
+    /// The root cause, in one line.
+    pub title: String,
     /// When it opened.
-    pub opened_at: Timestamp,
+    pub since: Timestamp,
+    /// How often it was seen.
+    pub count: u64,
+    /// The jobs that it hits.
+    pub affected: Vec<JobName>,
+    /// The command that mends it.
+    pub fix: String,
+    /// Proof and context.
+    pub detail: String,
     /// When it was last seen to go on.
     pub last_seen: Timestamp,
     /// When it was over, if it is.
     pub resolved_at: Option<Timestamp>,
     /// What mended it; empty while it goes on.
     pub note: String,
-    /// How often it was seen.
-    pub count: u64,
-    /// The root cause, in one line.
-    pub title: String,
-    /// Proof and context.
-    pub detail: String,
-    /// The command or step that mends it.
-    pub mend: String,
 }
 
 /// `GET /api/explain/job/{job}` and `GET /api/explain/run/{id}`: what is going on, in sentences.

@@ -401,7 +401,7 @@ fn mends(incidents: &[Incident]) -> Vec<String> {
 async fn open_incidents(app: &App, job: &Job) -> Result<Vec<Incident>, Problem> {
     let file = format!("file/{}", job.file.display());
     let mut open = app.store.incidents(false, super::api::LIMIT_MAX).await?;
-    open.retain(|incident| incident.job.as_ref() == Some(&job.name) || incident.key == file);
+    open.retain(|incident| incident.affected.contains(&job.name) || incident.key == file);
     Ok(open)
 }
 

@@ -144,8 +144,8 @@ fn incident_row(incident: &IncidentItem, now: Timestamp) -> IncidentRow {
         key: incident.key.clone(),
         title: incident.title.clone(),
         detail: incident.detail.clone(),
-        mend: incident.mend.clone(),
-        since: ago(incident.opened_at, now),
+        mend: incident.fix.clone(),
+        since: ago(incident.since, now),
         seen: count(incident.count, "time"),
     }
 }
@@ -249,17 +249,19 @@ mod tests {
         let incident = IncidentItem {
             id: IncidentId(1),
             key: "job/sheet".into(),
-            job: Some(name.clone()),
+            class: "transient".into(),
+            root: "job/sheet".into(),
+            affected: vec![name.clone()],
             severity: Severity::Error,
             state: IncidentState::Open,
-            opened_at: at("2026-11-25T07:00:00Z"),
+            since: at("2026-11-25T07:00:00Z"),
             last_seen: at("2026-11-25T08:59:00Z"),
             resolved_at: None,
             note: String::new(),
             count: 4,
             title: evil.clone(),
             detail: evil.clone(),
-            mend: "jadactl logs sheet".into(),
+            fix: "jadactl logs sheet".into(),
         };
         let last = LastEnd {
             at: at("2026-11-25T08:58:00Z"),

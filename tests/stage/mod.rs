@@ -204,7 +204,9 @@ impl Stage {
         self.record("backup", Cause::Slot(at("2026-11-25T02:15:00Z")), missed).await;
         self.commit(vec![Change::Incident(IncidentChange::Open {
             key: "job/sheet".into(),
-            job: Some(name("sheet")),
+            class: "unauthorized".into(),
+            root: "job/sheet".into(),
+            affected: vec![name("sheet")],
             severity: Severity::Error,
             title: "sheet fails as unauthorized: the token may be expired, or somebody revoked it"
                 .into(),

@@ -9,8 +9,8 @@ use jada::model::{
 use jada::store::{Applied, Change, Pause, RunQuery, SlotQuery, Summary};
 
 use crate::world::{
-    Opener, World, at, failure, finished, not_run, opened, queued, record, recorded, resolved,
-    slot, start_of_daemon, success,
+    Opener, World, at, failure, finished, job_name, not_run, opened, queued, record, recorded,
+    resolved, slot, start_of_daemon, success,
 };
 
 pub(crate) async fn record_round_trips(open: Opener) {
@@ -361,7 +361,8 @@ pub(crate) async fn incidents_open_once(open: Opener) {
     assert_eq!((incident.opened_at, incident.last_seen, incident.count), (at(1), at(9), 3));
     assert_eq!(incident.title, "failed three times", "the newest words");
     assert_eq!(incident.state, IncidentState::Open);
-    assert_eq!(incident.job.as_ref().unwrap().as_str(), "alpha");
+    assert_eq!(incident.affected, [job_name("alpha"), job_name("beta")]);
+    assert_eq!((incident.class.as_str(), incident.root.as_str()), ("transient", "job/alpha"));
     assert_eq!((incident.resolved_at, incident.note.as_str()), (None, ""));
 }
 

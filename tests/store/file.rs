@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use jada::model::RunId;
+use jada::model::{JobName, RunId};
 use jada::store::sqlite::Sqlite;
 use jada::store::{Batch, Error, Keep, RunQuery, SlotQuery, Store};
 use rusqlite::Connection;
@@ -112,10 +112,27 @@ async fn a_newer_version_is_not_touched() {
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     let before = snapshot(folder.path());
     let error = Sqlite::open(&path).unwrap_err();
-    assert!(matches!(error, Error::Newer { found: 99, known: 1, .. }), "{error}");
-    insta::assert_snapshot!(refusal(&path), @"the store DIR/jada.db has schema version 99, this program knows 1: start the newer jada-agent that wrote it, or name another --data-dir");
+    assert!(matches!(error, Error::Newer { found: 99, known: 2, .. }), "{error}");
+    insta::assert_snapshot!(refusal(&path), @"the store DIR/jada.db has schema version 99, this program knows 2: start the newer jada-agent that wrote it, or name another --data-dir");
     assert!(Sqlite::open_read_only(&path).is_err());
     assert!(snapshot(folder.path()) == before, "no byte of any file has changed");
+}
+
+#[tokio::test]
+async fn a_store_of_the_first_version_is_brought_up() {
+    let (_folder, path) = folder();
+    let old = Connection::open(&path).unwrap();
+    old.execute_batch(include_str!("../../src/store/migrations/sqlite/0001_history.sql")).unwrap();
+    old.pragma_update(None, "application_id", 0x4A41_4441).unwrap();
+    old.pragma_update(None, "user_version", 1).unwrap();
+    let incident = "INSERT INTO incident (key, job, severity, opened_at, last_seen, count, title, \
+         detail, mend) VALUES ('job/a', 'a', 1, 5, 5, 1, 'title', 'detail', 'mend')";
+    old.execute(incident, []).unwrap();
+    drop(old);
+    let store = Sqlite::open(&path).unwrap();
+    let incidents = store.incidents(true, 9).await.unwrap();
+    assert_eq!(incidents[0].root, "job/a");
+    assert_eq!(incidents[0].affected, [JobName::parse("a").unwrap()]);
 }
 
 /// As a newer program leaves it that was killed right after it had changed the schema.

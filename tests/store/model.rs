@@ -206,14 +206,26 @@ impl Model {
                 incident.resolved_at = Some(now);
                 incident.note.clone_from(note);
             }
-            IncidentChange::Open { key, job, severity, title, detail, mend, .. } => {
+            IncidentChange::Open {
+                key,
+                class,
+                root,
+                affected,
+                severity,
+                title,
+                detail,
+                mend,
+                ..
+            } => {
                 let old = self.incidents.iter_mut().find(|it| open(it, key));
                 let (opened_at, count) =
                     old.as_ref().map_or((now, 1), |it| (it.opened_at, it.count + 1));
                 let incident = Incident {
                     id: IncidentId(0),
                     key: key.clone(),
-                    job: job.clone(),
+                    class: class.clone(),
+                    root: root.clone(),
+                    affected: affected.clone(),
                     severity: *severity,
                     state: IncidentState::Open,
                     opened_at,

@@ -244,7 +244,9 @@ impl Pair {
             }
             Draft::Open { key, title } => Change::Incident(IncidentChange::Open {
                 key: (*key.get(&KEYS)).into(),
-                job: (title % 2 == 0).then(|| job_name("alpha")),
+                class: format!("class {title}"),
+                root: (*key.get(&KEYS)).into(),
+                affected: (title % 2 == 0).then(|| job_name("alpha")).into_iter().collect(),
                 severity: if *title < 4 { Severity::Warning } else { Severity::Error },
                 title: format!("title {title}"),
                 detail: String::new(),

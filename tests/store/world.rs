@@ -189,7 +189,9 @@ pub(crate) fn failure(message: &str) -> Outcome {
 pub(crate) fn opened(key: &str, title: &str) -> Change {
     Change::Incident(IncidentChange::Open {
         key: key.into(),
-        job: Some(job_name("alpha")),
+        class: "transient".into(),
+        root: key.into(),
+        affected: vec![job_name("alpha"), job_name("beta")],
         severity: Severity::Error,
         title: title.into(),
         detail: "exit code 1\nlast line".into(),

@@ -10,8 +10,8 @@ use rusqlite::types::Type;
 use rusqlite::{Result, Row};
 
 use crate::model::{
-    Attempt, Cause, Failure, FailureClass, Holder, JobId, JobName, NodeId, NotRun, Outcome,
-    Revision, Run, RunId, RunState, SlotState,
+    Attempt, Cause, Failure, FailureClass, Holder, JobId, JobName, NameError, NodeId, NotRun,
+    Outcome, Revision, Run, RunId, RunState, SlotState,
 };
 
 pub(super) const QUEUED: i64 = 0;
@@ -256,9 +256,12 @@ pub(super) fn text(row: &Row<'_>, column: usize) -> Result<String> {
 /// A job's name.
 pub(super) fn name(row: &Row<'_>, column: usize) -> Result<JobName> {
     let text = row.get_ref(column)?.as_str()?;
-    JobName::parse(text).map_err(|error| {
-        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
-    })
+    JobName::parse(text).map_err(|error| bad_name(column, error))
+}
+
+/// What a column holds is no name.
+pub(super) fn bad_name(column: usize, error: NameError) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
 }
 
 /// A time.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Result, Row, named_params, params};
 
-use super::columns::{name, time};
+use super::columns::{bad_name, time};
 use crate::model::{Incident, IncidentChange, IncidentId, IncidentState, JobName, Severity};
 use crate::store::Applied;
 
@@ -41,20 +41,26 @@ pub(super) fn apply(
 
 /// Opens an incident and returns its key, or counts the open one again.
 fn open(connection: &Connection, at: i64, change: &IncidentChange) -> Result<Option<i64>> {
-    let IncidentChange::Open { key, job, severity, title, detail, mend, .. } = change else {
+    let IncidentChange::Open { key, class, root, affected, severity, title, detail, mend, .. } =
+        change
+    else {
         return Ok(None);
     };
     let mut upsert = connection.prepare_cached(
-        "INSERT INTO incident (key, job, severity, opened_at, last_seen, count, title, detail, mend) \
-         VALUES (:key, :job, :severity, :at, :at, 1, :title, :detail, :mend) \
-         ON CONFLICT (key) WHERE resolved_at IS NULL DO UPDATE SET \
-         job = excluded.job, severity = excluded.severity, count = count + 1, \
+        "INSERT INTO incident (key, class, root, affected, severity, opened_at, last_seen, count, \
+         title, detail, mend) \
+         VALUES (:key, :class, :root, :affected, :severity, :at, :at, 1, :title, :detail, :mend) \
+         ON CONFLICT (key) WHERE resolved_at IS NULL DO UPDATE SET class = excluded.class, \
+         root = excluded.root, affected = excluded.affected, severity = excluded.severity, count = count + 1, \
          last_seen = excluded.last_seen, title = excluded.title, detail = excluded.detail, \
          mend = excluded.mend RETURNING id, count",
     )?;
+    let names: Vec<&str> = affected.iter().map(JobName::as_str).collect();
     let columns = named_params! {
         ":key": key,
-        ":job": job.as_ref().map(JobName::as_str),
+        ":class": class,
+        ":root": root,
+        ":affected": names.join("\n"),
         ":severity": severity_code(*severity),
         ":at": at,
         ":title": title,
@@ -83,19 +89,23 @@ fn tell(
 pub(super) fn list(connection: &Connection, all: bool, limit: u32) -> Result<Vec<Incident>> {
     let only = if all { "" } else { "WHERE resolved_at IS NULL" };
     let mut query = connection.prepare_cached(&format!(
-        "SELECT id, key, job, severity, opened_at, last_seen, count, title, detail, mend, \
-         resolved_at, note FROM incident {only} ORDER BY id DESC LIMIT ?1"
+        "SELECT id, key, affected, severity, opened_at, last_seen, count, title, detail, mend, \
+         resolved_at, note, class, root FROM incident {only} ORDER BY id DESC LIMIT ?1"
     ))?;
     query.query_map([limit], read)?.collect()
 }
 
 fn read(row: &Row<'_>) -> Result<Incident> {
     let resolved_at = row.get::<_, Option<i64>>(10)?.map(time).transpose()?;
-    let job: Option<String> = row.get(2)?;
+    let names: String = row.get(2)?;
+    let affected =
+        names.lines().map(|name| JobName::parse(name).map_err(|error| bad_name(2, error)));
     Ok(Incident {
         id: IncidentId(row.get(0)?),
         key: row.get(1)?,
-        job: job.is_some().then(|| name(row, 2)).transpose()?,
+        class: row.get(12)?,
+        root: row.get(13)?,
+        affected: affected.collect::<Result<_>>()?,
         severity: if row.get::<_, i64>(3)? == 0 { Severity::Warning } else { Severity::Error },
         state: match resolved_at {
             None => IncidentState::Open,
