@@ -7,12 +7,13 @@
 use std::convert::Infallible;
 use std::error::Error;
 use std::fmt;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use oauth2::HttpRequest;
+use oauth2::{AsyncHttpClient, HttpRequest, HttpResponse};
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, RETRY_AFTER, WWW_AUTHENTICATE};
 use reqwest::{Client, Response, Url, redirect, retry};
 use zeroize::Zeroizing;
@@ -183,6 +184,30 @@ impl Wire {
         cell.get_or_init(|| build(reach)).as_ref().map_err(Clone::clone)
     }
 }
+
+/// Sends requests that the `oauth2` crate has put together. The reply comes back as the crate's transport
+/// error, so that the crate never reads a body: it would hide status and headers, and show tokens in its
+/// own errors.
+impl<'c> AsyncHttpClient<'c> for Wire {
+    type Error = Carried;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, Carried>> + Send + 'c>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(async move { Err(Carried(self.send(request).await)) })
+    }
+}
+
+/// A reply on its way through the `oauth2` crate.
+#[derive(Debug)]
+pub struct Carried(pub(super) Reply);
+
+impl fmt::Display for Carried {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the reply is kept whole")
+    }
+}
+
+impl Error for Carried {}
 
 #[derive(Clone, Copy, PartialEq)]
 enum Reach {

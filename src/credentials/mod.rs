@@ -19,5 +19,10 @@ pub mod declare;
 pub mod evidence;
 pub mod exchange;
 pub mod mint;
+pub mod providers;
 pub mod record;
 pub mod secret;
+
+#[cfg(test)]
+#[path = "../../tests/fake/mod.rs"]
+mod fake;

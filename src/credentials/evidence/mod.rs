@@ -6,6 +6,7 @@
 
 mod api;
 mod document;
+mod installation;
 mod interactive;
 #[cfg(test)]
 mod table;
@@ -16,6 +17,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 
 pub use api::{of_api, of_quirk};
+pub use installation::of_installation;
 pub use interactive::{DeviceStep, of_device_poll, of_revocation};
 pub use token::{Asked, Proof, SKEW_MAX, classify, missing_scopes};
 

@@ -17,7 +17,7 @@ use crate::model::{CredentialClass, KnownEnd};
 pub const SKEW_MAX: SignedDuration = SignedDuration::from_secs(60);
 
 /// How long a token is taken to be good whose server does not say so.
-const LIFE_UNSAID: Duration = Duration::from_secs(60 * 60);
+pub(super) const LIFE_UNSAID: Duration = Duration::from_secs(60 * 60);
 
 /// What was sent to the token endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,7 +90,7 @@ pub fn missing_scopes(asked: &[String], granted: Option<&[String]>) -> Vec<Strin
 }
 
 /// The statuses that say all, whatever the body says.
-fn by_status(status: u16) -> Option<CredentialClass> {
+pub(super) fn by_status(status: u16) -> Option<CredentialClass> {
     match status {
         429 => Some(CredentialClass::RateLimited),
         // "Network authentication required" is a captive portal.
@@ -161,7 +161,7 @@ fn without_reason(answer: &Answer) -> Evidence {
 }
 
 /// Google's front answers a flood with a page that says so, and with status 403.
-fn speaks_of_rate(body: &[u8]) -> bool {
+pub(super) fn speaks_of_rate(body: &[u8]) -> bool {
     String::from_utf8_lossy(body).to_lowercase().contains("rate limit exceeded")
 }
 

@@ -1,0 +1,540 @@
+//! Each provider against the token server in this process.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use super::*;
+use crate::clock::SimClock;
+use crate::credentials::declare::*;
+use crate::credentials::fake::{CLIENT, Fake, Fault, PUBLIC, SECRET};
+use crate::credentials::mint::TokenValue;
+use crate::credentials::secret::Secret;
+use crate::model::CredentialName;
+
+pub(super) const RSA_PKCS1: &str = include_str!("../../../tests/keys/rsa-pkcs1.pem");
+pub(super) const RSA_PKCS8: &str = include_str!("../../../tests/keys/rsa-pkcs8.pem");
+
+/// A server, a world around it and a folder for secrets.
+struct Stage {
+    fake: Fake,
+    clock: SimClock,
+    world: World,
+    folder: tempfile::TempDir,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let clock = SimClock::at("2026-11-25T10:00:00Z".parse().unwrap());
+        let (theirs, ours) = (clock.clone(), Arc::new(clock.clone()));
+        let fake = Fake::start(move || theirs.now().as_second());
+        let folder = tempfile::tempdir().unwrap();
+        let directory = folder.path().to_string_lossy().into_owned();
+        let environment: Environment = Arc::new(move |name| match name {
+            "TOKEN" => Some("canary-token".to_owned()),
+            "EMPTY" => Some(" ".to_owned()),
+            "CREDENTIALS_DIRECTORY" => Some(directory.clone()),
+            _ => None,
+        });
+        let world = World { wire: Wire::new(ours.clone()), clock: ours, environment };
+        Self { fake, clock, world, folder }
+    }
+
+    /// A file with this text.
+    fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        path
+    }
+
+    fn place(&self, name: &str, text: &str) -> SecretPlace {
+        SecretPlace::File(self.file(name, text))
+    }
+
+    fn oauth(&self) -> OAuth2 {
+        OAuth2 {
+            server: OAuthServer::TokenUrl(self.fake.url("/token")),
+            auth_url: None,
+            device_url: None,
+            revoke_url: None,
+            client_id: CLIENT.to_owned(),
+            client_secret: Some(self.place("secret", SECRET)),
+            scopes: vec!["a".to_owned()],
+            grant: OAuthGrant::Refresh,
+            rotates: None,
+            auth: ClientAuth::Basic,
+            account: None,
+        }
+    }
+
+    fn google(&self, testing: bool) -> Google {
+        let uri = self.fake.url("/token");
+        let json = format!(
+            r#"{{"installed": {{"client_id": "{CLIENT}", "client_secret": "{SECRET}", "token_uri": "{uri}"}}}}"#
+        );
+        Google {
+            account: None,
+            client: GoogleClient::Json(self.place("client.json", &json)),
+            scopes: Vec::new(),
+            testing,
+        }
+    }
+
+    async fn mint(&self, provider: Provider, grant: Option<&Grant>) -> Result<Minted, Evidence> {
+        let declaration = Declaration {
+            name: CredentialName::parse("test/one").unwrap(),
+            description: String::new(),
+            provider,
+            hosts: Vec::new(),
+            seal: None,
+            revision: 0,
+        };
+        mint(&declaration, grant, &self.world).await
+    }
+
+    fn grant(&self, token: &str) -> Grant {
+        let now = self.clock.now();
+        Grant {
+            refresh_token: Secret::new(token),
+            generation: 1,
+            scopes: Vec::new(),
+            consented_at: now,
+            obtained_at: now,
+            ends: Vec::new(),
+        }
+    }
+
+    /// Mints, and tells the token and its life in seconds, or the class and the words.
+    async fn told(&self, provider: Provider, grant: Option<&Grant>) -> String {
+        match self.mint(provider, grant).await {
+            Ok(minted) => {
+                let value = match &minted.token.value {
+                    TokenValue::Bearer(secret) => secret.expose().to_owned(),
+                    TokenValue::Basic { user, password } => format!("{user}:{}", password.expose()),
+                    TokenValue::Header { name, key } => format!("{name}: {}", key.expose()),
+                    TokenValue::Aws { access_key_id, .. } => access_key_id.clone(),
+                };
+                let now = self.clock.now();
+                let life = minted.token.expires_at.map(|at| at.duration_since(now).as_secs());
+                format!("{value} {life:?}")
+            }
+            Err(evidence) => format!("{}: {}", evidence.class.word(), evidence.words),
+        }
+    }
+}
+
+fn bearer(place: SecretPlace) -> Static {
+    Static { secret: StaticSecret::Bearer(place), expires_on: None }
+}
+
+#[tokio::test]
+async fn a_refresh_shows_the_client_as_declared_and_keeps_what_is_not_replaced() {
+    let stage = Stage::new();
+    let token = stage.fake.grant("a");
+    let public = OAuth2 {
+        client_id: PUBLIC.to_owned(),
+        client_secret: None,
+        auth: ClientAuth::Post,
+        ..stage.oauth()
+    };
+    let posting = OAuth2 { auth: ClientAuth::Post, ..stage.oauth() };
+    let issuer = OAuthServer::Issuer(stage.fake.url(""));
+    let found = OAuth2 { server: issuer, ..stage.oauth() };
+    for oauth in [stage.oauth(), posting, public, found] {
+        let grant = stage.grant(&token);
+        let minted = stage.mint(Provider::OAuth2(oauth), Some(&grant)).await.unwrap();
+        assert_eq!(minted.refresh_token, None);
+        let TokenValue::Bearer(access) = minted.token.value else { panic!("a bearer token") };
+        assert!(stage.fake.takes(access.expose()));
+    }
+    let seen = stage.fake.seen();
+    let post = seen.iter().find(|request| request.path == "/token").unwrap();
+    assert!(!post.headers.contains_key("transfer-encoding"), "{post:?}");
+}
+
+#[tokio::test]
+async fn rotation_brings_a_new_refresh_token_and_reuse_kills_the_grant() {
+    let stage = Stage::new();
+    stage.fake.rotate(true);
+    let first = stage.grant(&stage.fake.grant("a"));
+    let provider = || Provider::OAuth2(stage.oauth());
+    let minted = stage.mint(provider(), Some(&first)).await.unwrap();
+    let second = stage.grant(minted.refresh_token.unwrap().expose());
+    let reused = stage.mint(provider(), Some(&first)).await.unwrap_err();
+    assert_eq!(reused.class, CredentialClass::ReauthRequired);
+    let dead = stage.mint(provider(), Some(&second)).await.unwrap_err();
+    assert_eq!(dead.code().as_deref(), Some("invalid_grant"));
+}
+
+#[tokio::test]
+async fn each_fault_of_the_wire_has_its_class() {
+    let stage = Stage::new();
+    let token = stage.fake.grant("a");
+    let fixed = |rotates| Provider::OAuth2(OAuth2 { rotates: Some(rotates), ..stage.oauth() });
+    for (fault, rotates, expected) in [
+        (Fault::retry_after(503, "120"), false, "transient Some(120s)"),
+        (Fault::retry_after(429, "Wed, 25 Nov 2026 10:01:00 GMT"), false, "rate-limited Some(60s)"),
+        (Fault::retry_after(503, "999999"), false, "transient Some(3600s)"),
+        (Fault::html(200), false, "unintelligible None"),
+        (Fault::html(400), false, "unclassified-refusal None"),
+        (Fault::answer(400, ""), false, "unclassified-refusal None"),
+        (Fault::Reset, false, "transient None"),
+        (Fault::LoseAnswer, false, "transient None"),
+        (Fault::LoseAnswer, true, "ambiguous-commit None"),
+        (Fault::TearAnswer, true, "ambiguous-commit None"),
+        (Fault::answer(302, ""), false, "unintelligible None"),
+    ] {
+        stage.fake.faults([fault.clone()]);
+        let evidence = stage.mint(fixed(rotates), Some(&stage.grant(&token))).await.unwrap_err();
+        let told = format!("{} {:?}", evidence.class.word(), evidence.retry_after);
+        assert_eq!(told, expected, "{fault:?}: {}", evidence.words);
+    }
+    stage.fake.skew(-300);
+    stage.fake.revoke_all();
+    let evidence = stage.mint(fixed(false), Some(&stage.grant(&token))).await.unwrap_err();
+    assert_eq!(evidence.class, CredentialClass::ClockSkew);
+    assert_eq!(evidence.skew.map(|skew| skew.as_secs()), Some(-300));
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_is_left_after_half_a_minute() {
+    let stage = Arc::new(Stage::new());
+    stage.fake.fault(Some(Fault::Hang));
+    let asking = tokio::spawn({
+        let stage = Arc::clone(&stage);
+        async move {
+            let grant = stage.grant("canary");
+            stage.told(Provider::OAuth2(stage.oauth()), Some(&grant)).await
+        }
+    });
+    let waiting = Arc::clone(&stage);
+    tokio::task::spawn_blocking(move || waiting.fake.await_calls(1)).await.unwrap();
+    stage.clock.advance(Duration::from_secs(30));
+    assert_eq!(
+        asking.await.unwrap(),
+        "ambiguous-commit: no answer from 127.0.0.1: nothing within 30 s"
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_has_seen_nothing() {
+    let stage = Stage::new();
+    // Nobody listens on the port that was just given up.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let server = OAuthServer::TokenUrl(format!("http://127.0.0.1:{port}/token"));
+    let oauth = OAuth2 { server, rotates: Some(true), ..stage.oauth() };
+    let evidence = stage.mint(Provider::OAuth2(oauth), Some(&stage.grant("x"))).await.unwrap_err();
+    assert_eq!(evidence.class, CredentialClass::Transient, "{}", evidence.words);
+}
+
+#[tokio::test]
+async fn a_client_acts_for_itself_and_needs_nobody() {
+    let stage = Stage::new();
+    let own = OAuth2 { grant: OAuthGrant::ClientCredentials, ..stage.oauth() };
+    assert_eq!(stage.told(Provider::OAuth2(own), None).await, "canary-access-1 Some(3599)");
+    let told = stage.told(Provider::OAuth2(stage.oauth()), None).await;
+    assert_eq!(told, "reauth-required: nobody has logged in yet: jadactl auth login test/one");
+}
+
+#[tokio::test]
+async fn google_declares_some_ends_and_means_others() {
+    let stage = Stage::new();
+    stage.fake.google(true);
+    let grant = stage.grant(&stage.fake.grant("a"));
+    stage.clock.advance(Duration::from_secs(24 * 60 * 60));
+    let minted = stage.mint(Provider::Google(stage.google(true)), Some(&grant)).await.unwrap();
+    assert_eq!(minted.refresh_token, None);
+    let days = |end: &KnownEnd| end.at.duration_since(stage.clock.now()).as_hours() / 24;
+    let ends: Vec<String> =
+        minted.ends.iter().map(|end| format!("{} {}", days(end), end.clock)).collect();
+    assert_eq!(
+        ends,
+        ["6 declared by the server", "6 7 days of testing mode", "181 6 months of disuse"]
+    );
+    let plain =
+        consent_ends(&Provider::Google(stage.google(false)), grant.consented_at, stage.clock.now());
+    assert_eq!(plain.len(), 1);
+}
+
+#[tokio::test]
+async fn a_service_account_signs_for_itself() {
+    let stage = Stage::new();
+    let key = |pem: &str| {
+        let uri = stage.fake.url("/token");
+        let key = serde_json::json!({
+            "type": "service_account", "client_email": "sa@p.iam.example.com",
+            "private_key": pem, "private_key_id": "k1", "token_uri": uri,
+        });
+        ServiceAccount {
+            key: stage.place("key.json", &key.to_string()),
+            subject: Some("ops@example.com".to_owned()),
+            scopes: vec!["s1".to_owned(), "s2".to_owned()],
+            expires_on: None,
+        }
+    };
+    let minted = stage.mint(Provider::ServiceAccount(key(RSA_PKCS8)), None).await.unwrap();
+    assert_eq!(minted.account.as_deref(), Some("ops@example.com"));
+    assert_eq!(minted.token.scopes.unwrap(), ["s1", "s2"]);
+
+    // A server whose clock is behind has not come to our time yet: half a minute is taken, two are not.
+    stage.fake.skew(-20);
+    stage.mint(Provider::ServiceAccount(key(RSA_PKCS8)), None).await.unwrap();
+    for (skew, class) in [(-120, "clock-skew"), (2 * 60 * 60, "clock-skew")] {
+        stage.fake.skew(skew);
+        let told = stage.told(Provider::ServiceAccount(key(RSA_PKCS8)), None).await;
+        assert!(told.starts_with(class), "{told}");
+    }
+    stage.fake.skew(0);
+    stage.fake.faults([Fault::error(401, "unauthorized_client")]);
+    let told = stage.told(Provider::ServiceAccount(key(RSA_PKCS8)), None).await;
+    assert_eq!(
+        told,
+        "client-misconfigured: HTTP 401 unauthorized_client from 127.0.0.1: allow \
+         sa@p.iam.example.com to act for ops@example.com with s1 s2"
+    );
+    let ended = ServiceAccount { expires_on: Some(stage.clock.now()), ..key(RSA_PKCS8) };
+    let calls = stage.fake.calls();
+    let told = stage.told(Provider::ServiceAccount(ended), None).await;
+    assert!(told.starts_with("expired: it ended at"), "{told}");
+    assert_eq!(stage.fake.calls(), calls);
+}
+
+#[tokio::test]
+async fn a_github_app_asks_for_no_more_than_is_declared() {
+    let stage = Stage::new();
+    let app = || {
+        Provider::GithubApp(GithubApp {
+            app_id: 7,
+            installation_id: 42,
+            key: stage.place("app.pem", RSA_PKCS1),
+            repositories: vec!["owner/repo".to_owned()],
+            permissions: BTreeMap::from([("contents".to_owned(), "read".to_owned())]),
+            api_url: stage.fake.url(""),
+        })
+    };
+    assert_eq!(stage.told(app(), None).await, "canary-installation-1 Some(3600)");
+    let seen = stage.fake.seen();
+    assert_eq!(seen[0].path, "/app/installations/42/access_tokens");
+    assert_eq!(seen[0].body, r#"{"permissions":{"contents":"read"},"repositories":["repo"]}"#);
+
+    stage.fake.skew(-50);
+    assert!(stage.told(app(), None).await.starts_with("canary-installation"));
+    stage.fake.skew(-90);
+    assert!(stage.told(app(), None).await.starts_with("clock-skew"));
+    stage.fake.skew(0);
+    for (fault, class) in [
+        (Fault::answer(401, r#"{"message": "Bad credentials"}"#), "principal-gone"),
+        (Fault::answer(404, r#"{"message": "Not Found"}"#), "principal-gone"),
+        (Fault::answer(403, r#"{"message": "suspended"}"#), "client-misconfigured"),
+        (Fault::answer(403, r#"{"message": "API rate limit exceeded"}"#), "rate-limited"),
+        (Fault::retry_after(403, "60"), "rate-limited"),
+        (Fault::answer(422, "{}"), "scope-policy"),
+        (Fault::answer(201, "{}"), "unintelligible"),
+        (Fault::answer(502, ""), "transient"),
+    ] {
+        stage.fake.faults([fault.clone()]);
+        let told = stage.told(app(), None).await;
+        assert!(told.starts_with(class), "{fault:?}: {told}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_issued_by_hand_is_read_from_its_place() {
+    let stage = Stage::new();
+    let place = || stage.place("token", "canary-token\n");
+    let env = |name: &str| SecretPlace::Env(name.to_owned());
+    stage.file("unit-token", "canary-systemd");
+    let end: Timestamp = "2026-12-01T00:00:00Z".parse().unwrap();
+    let ending = Static { expires_on: Some(end), ..bearer(place()) };
+    let basic = StaticSecret::Basic { user: "ops".to_owned(), password: env("TOKEN") };
+    let header = StaticSecret::Header { name: "X-Api-Key".to_owned(), key: place() };
+    let plain = |secret| Provider::Static(Static { secret, expires_on: None });
+    let printing = SecretPlace::Exec(vec!["echo".to_owned(), "canary-printed".to_owned()]);
+    for (provider, expected) in [
+        (Provider::Static(bearer(place())), "canary-token None"),
+        (Provider::Static(ending), "canary-token Some(482400)"),
+        (plain(basic), "ops:canary-token None"),
+        (plain(header), "X-Api-Key: canary-token None"),
+        (Provider::Static(bearer(printing)), "canary-printed Some(3600)"),
+        (
+            Provider::Static(bearer(SecretPlace::Systemd("unit-token".to_owned()))),
+            "canary-systemd None",
+        ),
+        (Provider::Static(bearer(env("NONE"))), "local-store: variable NONE is not set"),
+        (Provider::Static(bearer(env("EMPTY"))), "local-store: variable EMPTY is empty"),
+        (Provider::Env(Env { variable: "TOKEN".to_owned() }), "canary-token None"),
+        (
+            Provider::Env(Env { variable: "NONE".to_owned() }),
+            "local-store: variable NONE is not set in the environment",
+        ),
+    ] {
+        assert_eq!(stage.told(provider, None).await, expected);
+    }
+    let ending = Static { expires_on: Some(end), ..bearer(place()) };
+    let minted = stage.mint(Provider::Static(ending), None).await.unwrap();
+    assert_eq!(minted.ends[0].clock, "`expires_on` in jada.yaml");
+}
+
+#[tokio::test]
+async fn a_file_that_others_may_write_or_that_is_none_is_not_trusted() {
+    let stage = Stage::new();
+    let open = stage.file("open", "canary");
+    fs::set_permissions(&open, fs::Permissions::from_mode(0o666)).unwrap();
+    let missing = stage.folder.path().join("missing");
+    let pipe = stage.folder.path().join("pipe");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR).unwrap();
+    let huge = stage.file("huge", &"x".repeat(1024 * 1024 + 1));
+    for (path, problem) in [
+        (&open, "everybody may write it: chmod o-w"),
+        (&missing, "No such file or directory"),
+        (&pipe, "it is no regular file"),
+        (&huge, "it is longer than 1 MiB"),
+        (&stage.folder.path().to_path_buf(), "it is no regular file"),
+    ] {
+        let told =
+            stage.told(Provider::Static(bearer(SecretPlace::File(path.clone()))), None).await;
+        assert!(told.starts_with(&format!("local-store: file {}: ", path.display())), "{told}");
+        assert!(told.contains(problem) && !told.contains("canary"), "{told}");
+        let file = TokenFile { place: SecretPlace::File(path.clone()) };
+        let told = stage.told(Provider::File(file), None).await;
+        assert!(told.starts_with("source-failing: "), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn a_program_that_fails_is_named_and_its_complaints_are_not_kept() {
+    let stage = Stage::new();
+    let run = |script: &str| {
+        let run = ["sh", "-c", script].map(str::to_owned).to_vec();
+        Provider::Exec(Exec { run, timeout: Duration::from_secs(30) })
+    };
+    for (script, expected) in [
+        ("echo canary-token", "canary-token Some(3600)"),
+        (r#"echo '{"access_token": "canary", "expires_in": 90}'"#, "canary Some(90)"),
+        ("echo canary >&2; exit 3", "source-failing: sh ended with exit code 3"),
+        ("kill -9 $$", "source-failing: sh was killed"),
+        ("echo Please log in", "source-failing: sh gives no token: one word or JSON is expected"),
+        ("head -c 2000000 /dev/zero", "source-failing: sh prints more than 1 MiB"),
+        ("true", "source-failing: sh gives no token: one word or JSON is expected"),
+        (r#"test -z "$CREDENTIALS_DIRECTORY$NOTIFY_SOCKET" && echo t"#, "t Some(3600)"),
+    ] {
+        assert_eq!(stage.told(run(script), None).await, expected, "{script}");
+    }
+    let none = Exec { run: vec!["/no/such/program".to_owned()], timeout: Duration::from_secs(1) };
+    let told = stage.told(Provider::Exec(none), None).await;
+    assert!(told.starts_with("source-failing: /no/such/program can't start"), "{told}");
+}
+
+#[tokio::test]
+async fn a_program_that_hangs_is_ended_with_all_it_started() {
+    let stage = Arc::new(Stage::new());
+    let started = stage.folder.path().join("started");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &started, rustix::fs::Mode::RWXU).unwrap();
+    let script = format!("echo > {0}; cat {0}; sleep 1000", started.display());
+    let exec = Exec {
+        run: ["sh", "-c", &script].map(str::to_owned).to_vec(),
+        timeout: Duration::from_secs(7),
+    };
+    let asking = tokio::spawn({
+        let stage = Arc::clone(&stage);
+        async move { stage.told(Provider::Exec(exec), None).await }
+    });
+    // The program opens the pipe for writing: it runs. It then waits for somebody to write.
+    tokio::task::spawn_blocking(move || fs::read(&started).unwrap()).await.unwrap();
+    stage.clock.advance(Duration::from_secs(7));
+    assert_eq!(asking.await.unwrap(), "source-failing: sh took longer than 7 s");
+}
+
+#[tokio::test]
+async fn keys_of_aws_come_from_places_or_a_profile() {
+    let stage = Stage::new();
+    let aws = |keys| Provider::Aws(Aws { keys, region: None, service: None, expires_on: None });
+    let pair = AwsKeys::Pair {
+        access_key_id: stage.place("id", "AKIDEXAMPLE\n"),
+        secret_access_key: stage.place("key", "canary"),
+        session_token: None,
+    };
+    assert_eq!(stage.told(aws(pair), None).await, "AKIDEXAMPLE None");
+    let file =
+        stage.file("profiles", "[default]\naws_access_key_id=A\naws_secret_access_key=canary\n");
+    let profile =
+        |name: &str| aws(AwsKeys::Profile { file: file.clone(), profile: name.to_owned() });
+    assert_eq!(stage.told(profile("default"), None).await, "A None");
+    let told = stage.told(profile("other"), None).await;
+    assert!(told.ends_with("profiles: there is no profile `other`"), "{told}");
+}
+
+#[tokio::test]
+async fn a_client_file_that_is_none_is_named_before_anything_is_sent() {
+    let stage = Stage::new();
+    let grant = stage.grant(&stage.fake.grant("a"));
+    for (text, expected) in [
+        ("canary", "is no JSON: download the client again from Google's console"),
+        (r#"{"installed": {}}"#, "has no client_id in it"),
+        (r#"{"installed": {"client_id": "x"}}"#, "has no client_secret in it"),
+        (
+            r#"{"type": "service_account"}"#,
+            "is a service account's key: declare it as google_service_account",
+        ),
+    ] {
+        let client = GoogleClient::Json(stage.place("bad.json", text));
+        let google = Google { client, ..stage.google(false) };
+        let told = stage.told(Provider::Google(google), Some(&grant)).await;
+        assert!(told.starts_with("local-store: file "), "{told}");
+        assert!(told.ends_with(expected), "{told}");
+    }
+    assert_eq!(stage.fake.calls(), 0);
+}
+
+#[tokio::test]
+async fn an_issuer_without_metadata_of_its_own_is_the_operators_to_mend() {
+    let stage = Stage::new();
+    let grant = stage.grant("x");
+    let of = |issuer: String| {
+        Provider::OAuth2(OAuth2 { server: OAuthServer::Issuer(issuer), ..stage.oauth() })
+    };
+    let told = stage.told(of(stage.fake.url("/tenant")), Some(&grant)).await;
+    assert!(told.starts_with("client-misconfigured: HTTP 404"), "{told}");
+    let other = stage.fake.url("").replace("127.0.0.1", "localhost");
+    let told = stage.told(of(other), Some(&grant)).await;
+    assert!(told.ends_with("is that of another issuer"), "{told}");
+    assert_eq!(stage.fake.calls(), 0);
+}
+
+#[test]
+fn the_kinds_tell_what_they_need() {
+    let place = SecretPlace::Env("X".to_owned());
+    let oauth = |rotates, grant| {
+        Provider::OAuth2(OAuth2 {
+            server: OAuthServer::TokenUrl(String::new()),
+            auth_url: None,
+            device_url: None,
+            revoke_url: None,
+            client_id: "c".to_owned(),
+            client_secret: None,
+            scopes: Vec::new(),
+            grant,
+            rotates,
+            auth: ClientAuth::Post,
+            account: None,
+        })
+    };
+    let refresh = OAuthGrant::Refresh;
+    for (provider, grant, rotates) in [
+        (oauth(None, refresh), true, true),
+        (oauth(Some(false), refresh), true, false),
+        (oauth(Some(true), OAuthGrant::ClientCredentials), false, false),
+        (Provider::Static(bearer(place)), false, false),
+        (
+            Provider::File(TokenFile { place: SecretPlace::File(Path::new("/x").into()) }),
+            false,
+            false,
+        ),
+    ] {
+        assert_eq!(provider.spends_a_grant(), grant, "{provider:?}");
+        assert_eq!(provider.rotates(), rotates, "{provider:?}");
+        assert_eq!(provider.mints_on_demand(), !grant, "{provider:?}");
+    }
+}
