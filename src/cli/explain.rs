@@ -64,7 +64,9 @@ async fn online(session: &mut Session, client: &Client, subject: &Subject) -> Re
         return Ok(Exit::Done);
     }
     let Explanation { subject, sentences, commands } = explanation;
-    session.print.line(&subject)?;
+    for line in print::wrapped(&subject, session.print.width) {
+        session.print.line(&line)?;
+    }
     for sentence in sentences {
         for line in print::wrapped(&sentence, session.print.width - 2) {
             session.print.line(&format!("  {line}"))?;

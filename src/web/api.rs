@@ -81,6 +81,8 @@ pub struct JobItem {
     pub job: JobName,
     /// What it is for.
     pub description: String,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
     /// `command`, `health`, …
     pub kind: String,
     /// What the schedule says, in words.

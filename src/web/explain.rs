@@ -133,7 +133,8 @@ fn schedule(job: &Job, state: Option<&JobState>, now: Timestamp) -> Vec<String> 
     if job.schedule.is_empty() && job.policy.after.is_empty() {
         told.push("It has no schedule: it runs when somebody asks for it.".into());
     } else if job.schedule.is_empty() {
-        told.push(format!("It runs {} has succeeded.", schedule_words(job)));
+        let have = if job.policy.after.len() > 1 { "have" } else { "has" };
+        told.push(format!("It runs {} {have} succeeded.", schedule_words(job)));
     } else {
         told.push(format!("It is due {}.", schedule_words(job)));
     }

@@ -271,6 +271,7 @@ mod tests {
         let job = JobItem {
             job: name.clone(),
             description: evil.clone(),
+            labels: std::collections::BTreeMap::new(),
             kind: "command".into(),
             schedule: "every 30 minutes".into(),
             state: JobState::Active,

@@ -30,9 +30,9 @@ pub(super) fn schedule_words(job: &Job) -> String {
     let after: Vec<_> = job.policy.after.iter().map(ToString::to_string).collect();
     match (job.schedule.is_empty(), after.is_empty()) {
         (true, true) => "on request".into(),
-        (true, false) => format!("after {}", after.join(" or ")),
+        (true, false) => format!("after {}", after.join(" and ")),
         (false, true) => job.schedule.describe(),
-        (false, false) => format!("{}; and after {}", job.schedule.describe(), after.join(" or ")),
+        (false, false) => format!("{}; and after {}", job.schedule.describe(), after.join(" and ")),
     }
 }
 
@@ -51,6 +51,7 @@ pub(super) fn job_item(
     JobItem {
         job: job.name.clone(),
         description: job.description.clone(),
+        labels: job.labels.as_ref().clone(),
         kind: job.work.kind().into(),
         schedule: schedule_words(job),
         state: in_force,

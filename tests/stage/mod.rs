@@ -31,6 +31,7 @@ pub(crate) const NOW: &str = "2026-11-25T09:10:00Z";
 pub(crate) const JOBS: &str = "\
 name: sheet
 description: Copies the port sheet.
+labels: { team: ops }
 schedule: { every: 30m }
 retry: { attempts: 3 }
 command: { run: 'exit 0' }
