@@ -18,11 +18,11 @@
 pub mod declare;
 pub mod evidence;
 pub mod exchange;
+mod fake;
+mod forms;
 pub mod mint;
 pub mod providers;
 pub mod record;
+pub mod redact;
 pub mod secret;
-
-#[cfg(test)]
-#[path = "../../tests/fake/mod.rs"]
-mod fake;
+pub mod shapes;

@@ -1,61 +1,14 @@
 //! Secrets written where they must not be.
 //!
-//! Owns the shapes by which well-known tokens are told, and the names of variables whose value is one.
-//! It looks at raw text, comments included, before anything else sees the file, and masks what it
-//! finds, so that no later message or snippet can repeat it. Refuses to guess by randomness: what it
-//! reports is a secret, or was made to look like one.
+//! Owns the names of variables whose value is a secret, and passwords in addresses; the shapes of
+//! well-known tokens are `credentials::shapes`. It looks at raw text, comments included, before
+//! anything else sees the file, and masks what it finds, so that no later message or snippet can repeat
+//! it. Refuses to guess by randomness: what it reports is a secret, or was made to look like one.
 
 use std::ops::Range;
 
+use crate::credentials::shapes::{self, Found};
 use crate::yaml::{Code, Diagnostic, Source, Span};
-
-/// A secret in a text.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Found {
-    /// Where, in bytes.
-    pub at: Range<usize>,
-    /// What it is, with its article: `a GitHub token`.
-    pub what: &'static str,
-}
-
-/// A token that starts with a fixed text.
-struct Shape {
-    prefix: &'static str,
-    what: &'static str,
-    /// Judges the characters after the prefix, as far as they can belong to a token.
-    rest: fn(&str) -> bool,
-}
-
-const SHAPES: &[Shape] = &[
-    Shape { prefix: "AKIA", what: "an AWS access key", rest: |rest| is_aws(rest) },
-    Shape { prefix: "ASIA", what: "an AWS access key", rest: |rest| is_aws(rest) },
-    Shape { prefix: "AIza", what: "a Google API key", rest: |rest| rest.len() >= 35 },
-    Shape { prefix: "ya29.", what: "a Google access token", rest: |rest| rest.len() >= 20 },
-    Shape { prefix: "1//0", what: "a Google refresh token", rest: |rest| rest.len() >= 30 },
-    Shape { prefix: "GOCSPX-", what: "a Google client secret", rest: |rest| rest.len() >= 20 },
-    Shape { prefix: "ghp_", what: "a GitHub token", rest: |rest| rest.len() >= 30 },
-    Shape { prefix: "gho_", what: "a GitHub token", rest: |rest| rest.len() >= 30 },
-    Shape { prefix: "ghu_", what: "a GitHub token", rest: |rest| rest.len() >= 30 },
-    Shape { prefix: "ghs_", what: "a GitHub token", rest: |rest| rest.len() >= 30 },
-    Shape { prefix: "ghr_", what: "a GitHub token", rest: |rest| rest.len() >= 30 },
-    Shape { prefix: "github_pat_", what: "a GitHub token", rest: |rest| rest.len() >= 20 },
-    Shape { prefix: "glpat-", what: "a GitLab token", rest: |rest| rest.len() >= 20 },
-    Shape { prefix: "npm_", what: "an npm token", rest: |rest| rest.len() >= 36 },
-    Shape { prefix: "sk_live_", what: "a Stripe key", rest: |rest| rest.len() >= 16 },
-    Shape { prefix: "rk_live_", what: "a Stripe key", rest: |rest| rest.len() >= 16 },
-    Shape { prefix: "xoxb-", what: "a Slack token", rest: |rest| rest.len() >= 10 },
-    Shape { prefix: "xoxp-", what: "a Slack token", rest: |rest| rest.len() >= 10 },
-    Shape { prefix: "xoxa-", what: "a Slack token", rest: |rest| rest.len() >= 10 },
-    Shape { prefix: "xoxr-", what: "a Slack token", rest: |rest| rest.len() >= 10 },
-    Shape { prefix: "xoxs-", what: "a Slack token", rest: |rest| rest.len() >= 10 },
-    Shape { prefix: "xapp-", what: "a Slack token", rest: |rest| rest.len() >= 10 },
-    Shape { prefix: "sk-ant-", what: "an Anthropic API key", rest: |rest| rest.len() >= 20 },
-    Shape { prefix: "sk-", what: "an API key", rest: |rest| is_random(rest) },
-    Shape { prefix: "eyJ", what: "a JSON web token", rest: |rest| is_jwt(rest) },
-];
-
-const KEY_BEGIN: &str = "-----BEGIN ";
-const KEY_LABEL: &str = "PRIVATE KEY-----";
 
 /// Every secret in a text, in order.
 pub(super) fn find(text: &str) -> Vec<Found> {
@@ -148,24 +101,10 @@ pub(super) fn is_reference(value: &str) -> bool {
 
 fn secret_at(text: &str, at: usize) -> Option<Found> {
     let bytes = text.as_bytes();
-    match bytes[at] {
-        b':' => password(text, at),
-        b'-' => private_key(text, at),
-        // A token starts a word.
-        byte if byte.is_ascii_alphanumeric() && (at == 0 || !is_token(bytes[at - 1])) => {
-            token(text, at)
-        }
-        _ => None,
+    if bytes[at] == b':' {
+        return password(text, at);
     }
-}
-
-fn token(text: &str, at: usize) -> Option<Found> {
-    let rest = &text[at..];
-    let shape = SHAPES.iter().find(|shape| {
-        rest.strip_prefix(shape.prefix).is_some_and(|rest| (shape.rest)(run_of_token(rest)))
-    })?;
-    let run = run_of_token(&rest[shape.prefix.len()..]);
-    Some(Found { at: at..at + shape.prefix.len() + run.len(), what: shape.what })
+    shapes::at(bytes, at, at.checked_sub(1).map(|before| bytes[before]))
 }
 
 /// The password of `scheme://user:password@host`, found at the colon of the scheme.
@@ -177,54 +116,19 @@ fn password(text: &str, at: usize) -> Option<Found> {
     let colon = userinfo.find(':')?;
     let start = at + "://".len() + colon + 1;
     let secret = &userinfo[colon + 1..];
-    (!is_reference(secret))
-        .then(|| Found { at: start..start + secret.len(), what: "a password in a URL" })
-}
-
-fn private_key(text: &str, at: usize) -> Option<Found> {
-    let rest = text[at..].strip_prefix(KEY_BEGIN)?;
-    let label = &rest[..rest.find('\n').unwrap_or(rest.len())];
-    label.contains(KEY_LABEL).then_some(())?;
-    let body = &text[at..];
-    let end = body.find("-----END").and_then(|end| {
-        let tail = &body[end + "-----END".len()..];
-        Some(end + "-----END".len() + tail.find("-----")? + "-----".len())
-    });
-    // Without an end only the first line is sure to belong to it.
-    let end = end.unwrap_or_else(|| body.find('\n').unwrap_or(body.len()));
-    Some(Found { at: at..at + end, what: "a private key" })
-}
-
-fn run_of_token(text: &str) -> &str {
-    let end = text.bytes().position(|byte| !is_token(byte) && byte != b'.').unwrap_or(text.len());
-    text[..end].trim_end_matches('.')
-}
-
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-'
-}
-
-fn is_aws(rest: &str) -> bool {
-    rest.len() == 16 && rest.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
-}
-
-/// Letters of both cases and digits, or a long unbroken run with digits: a made word has neither.
-fn is_random(rest: &str) -> bool {
-    let has = |test: fn(&u8) -> bool| rest.as_bytes().iter().any(test);
-    let digit = has(u8::is_ascii_digit);
-    let mixed = has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase) && digit;
-    let unbroken = rest.len() >= 32 && digit && rest.bytes().all(|b| b.is_ascii_alphanumeric());
-    rest.len() >= 20 && (mixed || unbroken)
-}
-
-fn is_jwt(rest: &str) -> bool {
-    let parts: Vec<&str> = rest.split('.').collect();
-    parts.len() == 3 && parts.iter().all(|part| part.len() >= 8)
+    (!is_reference(secret)).then(|| Found {
+        at: start..start + secret.len(),
+        what: "a password in a URL",
+        closed: true,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const KEY_BEGIN: &str = "-----BEGIN ";
+    const KEY_LABEL: &str = "PRIVATE KEY-----";
 
     /// Joined at run time, so that no scanner takes this file for a leak.
     fn secrets() -> Vec<(String, &'static str)> {
@@ -251,7 +155,7 @@ mod tests {
             {
                 let text = format!("{before}{secret}{after}");
                 let at = before.len()..before.len() + secret.len();
-                assert_eq!(find(&text), [Found { at, what }], "{text}");
+                assert_eq!(find(&text), [Found { at, what, closed: true }], "{text}");
             }
         }
     }
