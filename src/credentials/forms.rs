@@ -22,12 +22,12 @@ type Form = Zeroizing<Vec<u8>>;
 /// Every form of a secret.
 pub(super) fn of(secret: &Secret) -> Vec<Form> {
     let text = secret.expose().trim();
-    if text.starts_with('{') {
-        if let Ok(document) = serde_json::from_str(text) {
-            let mut forms = Vec::new();
-            inner(&document, None, &mut forms);
-            return forms;
-        }
+    if text.starts_with('{')
+        && let Ok(document) = serde_json::from_str(text)
+    {
+        let mut forms = Vec::new();
+        inner(&document, None, &mut forms);
+        return forms;
     }
     text_forms(text)
 }
@@ -113,17 +113,13 @@ fn lower_escapes(mut text: Vec<u8>) -> Vec<u8> {
 fn json(text: &str) -> [Vec<u8>; 3] {
     let quoted = serde_json::to_string(text).expect("a text is JSON");
     let plain = &quoted[1..quoted.len() - 1];
-    let mut ascii = String::new();
-    for c in plain.chars() {
-        match c {
-            c if c.is_ascii() => ascii.push(c),
-            c => {
-                let mut units = [0; 2];
-                let units = c.encode_utf16(&mut units).iter();
-                units.for_each(|unit| ascii.push_str(&format!("\\u{unit:04x}")));
-            }
-        }
-    }
+    let units = |c: char| {
+        let mut units = [0; 2];
+        let units = c.encode_utf16(&mut units).iter();
+        units.map(|unit| format!("\\u{unit:04x}")).collect::<Vec<_>>().concat()
+    };
+    let ascii = plain.chars().map(|c| if c.is_ascii() { c.to_string() } else { units(c) });
+    let ascii = ascii.collect();
     [plain.to_owned(), ascii, plain.replace('/', "\\/")].map(String::into_bytes)
 }
 

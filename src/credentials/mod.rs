@@ -18,7 +18,6 @@
 pub mod declare;
 pub mod evidence;
 pub mod exchange;
-mod fake;
 mod forms;
 pub mod mint;
 pub mod providers;
@@ -26,3 +25,7 @@ pub mod record;
 pub mod redact;
 pub mod secret;
 pub mod shapes;
+
+#[cfg(test)]
+#[path = "../../tests/fake/mod.rs"]
+mod fake;

@@ -196,9 +196,9 @@ fn decode(path: &Path, source: &Source, settings: Settings) -> Config {
     }
     let mut masks = Vec::new();
     if !first.broken {
-        for key in ["credentials", "notifiers"] {
+        for (key, places) in [("credentials", PLACE_KEYS), ("notifiers", &[])] {
             if let Some(entry) = first.root.get(key) {
-                secrets(&entry.value, &mut cx, &mut masks);
+                secrets(&entry.value, places, &mut cx, &mut masks);
             }
         }
         if let Some(defaults) = first.root.get("defaults") {
@@ -213,21 +213,22 @@ fn decode(path: &Path, source: &Source, settings: Settings) -> Config {
     config
 }
 
-/// Reports values whose key says that they are secrets, at any depth.
-fn secrets(node: &Node<'_>, cx: &mut Decoder, masks: &mut Vec<Range<usize>>) {
+/// Reports values whose key says that they are secrets, at any depth. Of the keys in `places` the decoding
+/// reports a text by itself, and here it is only masked.
+fn secrets(node: &Node<'_>, places: &[&str], cx: &mut Decoder, masks: &mut Vec<Range<usize>>) {
     if let Value::List(items) = &node.value {
         for item in items {
-            secrets(item, cx, masks);
+            secrets(item, places, cx, masks);
         }
     }
     for entry in node.entries() {
-        if PLACE_KEYS.contains(&entry.key.as_ref()) && cx.written(&entry.value).is_some() {
-            masks.push(entry.value.span.range()); // Its decoding reports it.
+        if places.contains(&entry.key.as_ref()) && cx.written(&entry.value).is_some() {
+            masks.push(entry.value.span.range());
             continue;
         }
         let help = "leave it out: jada.yaml says where a secret is kept, never what it is";
         checks::secret_entry(entry, help, cx, masks);
-        secrets(&entry.value, cx, masks);
+        secrets(&entry.value, places, cx, masks);
     }
 }
 
