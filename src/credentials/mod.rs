@@ -15,14 +15,21 @@
 //! the reason why there is none. The daemon and `jadactl auth` use the same code on the same files, under
 //! the same lock.
 
+pub mod audit;
 pub mod declare;
 pub mod evidence;
 pub mod exchange;
+pub mod folder;
 mod forms;
+pub mod horizon;
+pub mod lifecycle;
 pub mod mint;
+pub mod nature;
 pub mod providers;
 pub mod record;
 pub mod redact;
+pub mod refresh;
+pub mod seal;
 pub mod secret;
 pub mod shapes;
 
