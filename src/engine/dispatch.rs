@@ -163,9 +163,8 @@ impl Dispatcher {
     ) {
         loop {
             let mut wake = self.step().await;
-            if self.store_down_until.is_none() {
-                beat();
-            }
+            // A store that fails is told in its own way; to be killed for it would cost the attempts too.
+            beat();
             if self.is_drained() {
                 return;
             }
@@ -202,7 +201,12 @@ impl Dispatcher {
             return self.store_down_until;
         }
         let mut draft = Draft::default();
-        self.plan_ends(&mut draft, now).await;
+        if let Err(error) = self.plan_ends(&mut draft, now).await {
+            // An end without its incident would be a failure in silence: both wait for the store.
+            self.store_failed(&error, now);
+            self.publish();
+            return self.store_down_until;
+        }
         self.plan_catalog(&mut draft, now);
         self.plan_requests(&mut draft, now).await;
         if self.drain == Drain::No {
@@ -289,7 +293,7 @@ impl Dispatcher {
         self.ended.push(Ended { run, node: self.parts.node, fence: live.fence, outcome });
     }
 
-    async fn plan_ends(&mut self, draft: &mut Draft, now: Timestamp) {
+    async fn plan_ends(&mut self, draft: &mut Draft, now: Timestamp) -> crate::store::Result<()> {
         // In a burst the starts come first; an end is needed only where it decides on a slot or a seat.
         let starts_first = self.last_tick >= BATCH && self.state.seats_left() > BATCH;
         for ended in self.ended.clone() {
@@ -311,9 +315,10 @@ impl Dispatcher {
                 self.plan_action(draft, action, now);
             }
             if finished {
-                self.judge_end(draft, job, &ended, now).await;
+                self.judge_end(draft, job, &ended, now).await?;
             }
         }
+        Ok(())
     }
 
     /// Squares runs and incidents with the catalog, once for each new image.
@@ -333,17 +338,20 @@ impl Dispatcher {
     }
 
     /// Opens or closes the job's incident by how its run ended.
-    async fn judge_end(&mut self, draft: &mut Draft, job: JobId, ended: &Ended, now: Timestamp) {
-        let Some(definition) = self.jobs.get(&job).cloned() else { return };
+    async fn judge_end(
+        &mut self,
+        draft: &mut Draft,
+        job: JobId,
+        ended: &Ended,
+        now: Timestamp,
+    ) -> crate::store::Result<()> {
+        let Some(definition) = self.jobs.get(&job).cloned() else { return Ok(()) };
         let rule = &definition.policy.alert;
         let mut ends = vec![(now, ended.outcome.clone())];
         if !ended.outcome.is_success() && rule.failures > 1 {
             // Those that count neither way may stand between the ones that do.
             let limit = rule.failures.saturating_mul(4).clamp(16, 1000);
-            match self.parts.store.recent_ends(job, limit).await {
-                Ok(earlier) => ends.extend(earlier),
-                Err(error) => tracing::error!(%error, job = %definition.name, "history not read"),
-            }
+            ends.extend(self.parts.store.recent_ends(job, limit).await?);
         }
         let name = &definition.name;
         let changes = match judge(rule, &ends, now) {
@@ -356,9 +364,10 @@ impl Dispatcher {
         for change in changes {
             self.plan_incident(draft, change);
         }
+        Ok(())
     }
 
-    fn plan_incident(&mut self, draft: &mut Draft, change: IncidentChange) {
+    pub(super) fn plan_incident(&mut self, draft: &mut Draft, change: IncidentChange) {
         self.open.note(&change);
         draft.push(Change::Incident(change), Then::Ignore);
     }

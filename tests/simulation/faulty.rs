@@ -1,4 +1,5 @@
-//! A store that fails when it is told to: before a commit, or after it with the answer lost.
+//! A store that fails when it is told to: before a commit, after it with the answer lost, or on a look at
+//! history.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use jiff::Timestamp;
 const FINE: u8 = 0;
 const LOSE_BATCH: u8 = 1;
 const LOSE_ANSWER: u8 = 2;
+const LOSE_READ: u8 = 3;
 
 /// See the module's words.
 pub(crate) struct Faulty {
@@ -30,6 +32,11 @@ impl Faulty {
     /// The next commit fails; `keep` says whether it is kept all the same.
     pub(crate) fn fail_next(&self, keep: bool) {
         self.mode.store(if keep { LOSE_ANSWER } else { LOSE_BATCH }, Ordering::SeqCst);
+    }
+
+    /// The next look at a job's history fails.
+    pub(crate) fn fail_next_look(&self) {
+        self.mode.store(LOSE_READ, Ordering::SeqCst);
     }
 
     pub(crate) fn heal(&self) {
@@ -92,6 +99,10 @@ impl Store for Faulty {
     }
 
     async fn recent_ends(&self, job: JobId, limit: u32) -> Result<Vec<(Timestamp, Outcome)>> {
+        if self.mode.load(Ordering::SeqCst) == LOSE_READ {
+            self.mode.store(FINE, Ordering::SeqCst);
+            return Err(Error::Read("scripted failure".into()));
+        }
         self.inner.recent_ends(job, limit).await
     }
 

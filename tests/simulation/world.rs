@@ -430,6 +430,10 @@ impl World {
         self.store.fail_next(keep);
     }
 
+    pub(crate) fn fail_next_look(&self) {
+        self.store.fail_next_look();
+    }
+
     pub(crate) async fn slots(&self, job: &str) -> Vec<SlotRow> {
         let job = Some(JobName::parse(job).expect("legal"));
         let query = SlotQuery { job, limit: u32::MAX, ..SlotQuery::default() };
