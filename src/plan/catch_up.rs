@@ -101,24 +101,41 @@ struct Passed {
 }
 
 impl Passed {
+    /// Looks at each slot up to now, or, after a long absence, at the newest ones only: years of a schedule
+    /// that is due each second are counted, not walked.
     fn walk(schedule: &Schedule, cursor: Timestamp, now: Timestamp) -> Self {
         let mut passed = Self { earlier: None, last: VecDeque::new(), next: None };
-        let mut at = cursor;
-        while let Some(due) = schedule.next_after(at) {
+        for due in schedule.slots_after(cursor) {
             if due.fire_at > now {
                 passed.next = Some(due);
                 break;
             }
-            at = due.slot;
-            passed.last.push_back(due);
-            if passed.last.len() > ROWS_MAX {
-                let dropped = passed.last.pop_front();
-                passed.earlier = match (passed.earlier, dropped) {
-                    (Some((first, count)), _) => Some((first, count + 1)),
-                    (None, dropped) => dropped.map(|first| (first, 1)),
-                };
+            if passed.last.len() == ROWS_MAX {
+                return Self::look_back(schedule, cursor, now);
             }
+            passed.last.push_back(due);
         }
+        passed
+    }
+
+    /// From the newest slot backwards.
+    fn look_back(schedule: &Schedule, cursor: Timestamp, now: Timestamp) -> Self {
+        let mut passed = Self { earlier: None, last: VecDeque::new(), next: None };
+        let second = Duration::from_secs(1);
+        let mut until = now;
+        while passed.last.len() < ROWS_MAX
+            && let Some(due) = schedule.last_between(cursor, until)
+        {
+            // Jitter may hold the newest one back.
+            if due.fire_at <= now {
+                passed.last.push_front(due);
+            }
+            until = due.slot - second;
+        }
+        let newest = passed.last.back().map_or(cursor, |due| due.slot);
+        passed.next = schedule.next_after(newest);
+        let count = schedule.count_between(cursor, until);
+        passed.earlier = schedule.next_after(cursor).filter(|_| count > 0).map(|due| (due, count));
         passed
     }
 }
@@ -307,6 +324,42 @@ mod tests {
         assert_eq!(slots, week.unsigned_abs());
         assert_eq!(got.decided[0].due.slot, at(1));
         assert_eq!(letters(&got).matches('F').count(), 1);
+    }
+
+    #[test]
+    fn looking_back_finds_what_a_walk_finds() {
+        let mut triggers =
+            [60, 7, 3600].map(|period| TriggerSpec::new(When::Every(Duration::from_secs(period))));
+        triggers[0].jitter = Duration::from_secs(50);
+        triggers[1].jitter = Duration::from_secs(3600);
+        for schedule in [&triggers[..1], &triggers[1..2], &triggers[..]] {
+            let schedule = Schedule::compile(schedule, "job").expect("legal");
+            for now in [200_000, 200_003, 200_006, 200_059] {
+                let due: Vec<_> =
+                    schedule.slots_after(at(0)).take_while(|due| due.fire_at <= at(now)).collect();
+                let passed = Passed::walk(&schedule, at(0), at(now));
+                let dropped = due.len() - ROWS_MAX;
+                assert_eq!(passed.last, &due[dropped..]);
+                assert_eq!(passed.earlier, Some((due[0], dropped as u64)));
+                assert_eq!(passed.next, schedule.next_after(due[due.len() - 1].slot));
+            }
+        }
+    }
+
+    /// A board without a clock of its own starts in 1970, and hears the time later. Walked slot by slot, this
+    /// takes minutes, in which nothing else is due.
+    #[test]
+    fn decades_of_seconds_are_no_walk() {
+        let mut second = TriggerSpec::new(When::Cron("* * * * * *".into()));
+        second.timezone = jiff::tz::TimeZone::get("Europe/Berlin").expect("known");
+        let cron = Schedule::compile(&[second], "job").expect("legal");
+        for schedule in [cron, every(Duration::from_secs(1))] {
+            let policy = policy(CatchUpMode::Latest);
+            let got = account(&schedule, &policy, None, Timestamp::UNIX_EPOCH, at(0));
+            let slots: u64 = got.decided.iter().map(|decided| decided.count).sum();
+            assert_eq!(slots, at(0).as_second().unsigned_abs());
+            assert_eq!(got.cursor, at(0));
+        }
     }
 
     #[test]
