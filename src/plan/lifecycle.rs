@@ -10,6 +10,10 @@ use jiff::Timestamp;
 use super::{stable_hash, unit};
 use crate::model::{AttemptNo, Backoff, Failure, NotRun, Outcome, Retry, RunId, RunState};
 
+/// Longest wish of a server that is waited for. A run that waits holds up the job's slots, and is no
+/// failure yet that anybody would hear of: who is sent away for longer has failed.
+const PATIENCE: Duration = Duration::from_hours(24);
+
 /// An attempt that has ended.
 #[derive(Clone, Copy, Debug)]
 pub struct Ended<'a> {
@@ -36,6 +40,9 @@ pub fn after_attempt(retry: &Retry, ended: Ended<'_>, now: Timestamp) -> RunStat
         return RunState::NotRun { at: now, verdict: NotRun::Blocked, reason, count: 1 };
     }
     if ended.attempt >= retry.attempts || !retry.on.contains(&failure.class) {
+        return finished();
+    }
+    if failure.retry_after.is_some_and(|wish| wish > PATIENCE) {
         return finished();
     }
     let wait = wait_before_next(retry.backoff, ended, failure);
@@ -132,7 +139,10 @@ mod tests {
             Some(Duration::from_secs(90))
         );
         failure.retry_after = Some(Duration::from_secs(1));
-        assert_eq!(next(&retry(2), 1, &Outcome::Failed(failure)), Some(Duration::from_secs(10)));
+        let outcome = Outcome::Failed(failure.clone());
+        assert_eq!(next(&retry(2), 1, &outcome), Some(Duration::from_secs(10)));
+        failure.retry_after = Some(Duration::MAX);
+        assert_eq!(next(&retry(2), 1, &Outcome::Failed(failure)), None, "nobody waits for ever");
     }
 
     #[test]
