@@ -199,7 +199,7 @@ fn alike(one: &View, other: &View) -> bool {
 }
 
 /// Answers those who asked for what a failed batch did not keep.
-fn refuse_all(then: Vec<Then>, error: &crate::store::Error) {
+pub(super) fn refuse_all(then: Vec<Then>, error: &crate::store::Error) {
     let refusal = Refusal::Store(error.to_string());
     for then in then {
         match then {

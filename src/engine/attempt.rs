@@ -3,6 +3,7 @@
 //! Owns the timeout and the patience with a performer that does not stop. Refuses to know what becomes of
 //! the outcome. A panic is left to the task that runs it: it touches nothing else.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,8 +14,8 @@ use crate::kinds::{AttemptContext, Perform, StopReason};
 use crate::model::{Failure, FailureClass, Outcome};
 use crate::plan::catch_up::words;
 
-/// How long a performer may take beyond the job's own grace to end what it started. It has to wait for
-/// the kernel, so this is generous; a performer that needs longer hangs.
+/// How long a performer may take beyond the job's own grace before somebody is told. It has to wait for
+/// the kernel, so this is generous.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Pulls the stop of an attempt.
@@ -27,18 +28,32 @@ pub(super) struct Bounds {
     pub(super) grace: Duration,
 }
 
-/// Performs an attempt to its end.
+/// What has come of an attempt.
+pub(super) enum Turn {
+    /// It is over.
+    Over(Outcome),
+    /// It was told to stop and does not end. Nothing but its own end frees its place: what the kernel holds
+    /// on to after KILL still runs, and a next attempt would run beside it.
+    Stuck {
+        /// How long it was waited for.
+        waited: Duration,
+        /// The rest of the wait.
+        rest: Pin<Box<dyn Future<Output = Turn> + Send>>,
+    },
+}
+
+/// Performs an attempt until it is over or stuck.
 pub(super) async fn run(
     perform: Arc<dyn Perform>,
     context: AttemptContext,
     pull: Pull,
     bounds: Bounds,
-) -> Outcome {
+) -> Turn {
     let clock = Arc::clone(&context.clock);
     let mut stop = context.stop.clone();
-    let mut work = perform.perform(context);
+    let mut work = Box::pin(async move { perform.perform(context).await });
     let reason = tokio::select! {
-        outcome = &mut work => return finished(outcome, *pull.borrow(), bounds),
+        outcome = &mut work => return Turn::Over(finished(outcome, *pull.borrow(), bounds)),
         reason = stop.pulled() => reason,
         () = timed_out(clock.as_ref(), bounds.timeout) => {
             // Somebody may have pulled it in the same instant: the first reason stays.
@@ -46,9 +61,26 @@ pub(super) async fn run(
             StopReason::TimedOut
         }
     };
+    let waited = bounds.grace + PATIENCE;
     tokio::select! {
-        outcome = &mut work => finished(outcome, Some(reason), bounds),
-        () = clock.sleep(bounds.grace + PATIENCE) => hung(reason, bounds),
+        outcome = &mut work => Turn::Over(finished(outcome, Some(reason), bounds)),
+        () = clock.sleep(waited) => Turn::Stuck {
+            waited,
+            rest: Box::pin(async move { Turn::Over(finished(work.await, Some(reason), bounds)) }),
+        },
+    }
+}
+
+/// What an attempt ended as, given why it was told to stop, if it was. It may have failed by itself in the
+/// same instant: who cancelled it does not expect another attempt.
+pub(super) fn heeded(outcome: Outcome, pulled: Option<StopReason>) -> Outcome {
+    let cancelled = pulled == Some(StopReason::Cancelled);
+    match outcome {
+        Outcome::Failed(last) if cancelled && last.class != FailureClass::Cancelled => {
+            let message = format!("cancelled; it ended with: {}", last.message);
+            Outcome::Failed(Failure::new(FailureClass::Cancelled, message))
+        }
+        Outcome::Failed(_) | Outcome::Succeeded { .. } => outcome,
     }
 }
 
@@ -67,13 +99,6 @@ fn finished(outcome: Outcome, reason: Option<StopReason>, bounds: Bounds) -> Out
     let last = if last.is_empty() { String::new() } else { format!("; it ended with: {last}") };
     let (class, message) = stopped(reason, bounds);
     Outcome::Failed(Failure::new(class, format!("{message}{last}")))
-}
-
-fn hung(reason: StopReason, bounds: Bounds) -> Outcome {
-    let (class, message) = stopped(reason, bounds);
-    let waited = words(bounds.grace + PATIENCE);
-    let message = format!("{message}; it did not end within {waited} and was given up");
-    Outcome::Failed(Failure::new(class, message))
 }
 
 fn stopped(reason: StopReason, bounds: Bounds) -> (FailureClass, String) {

@@ -12,18 +12,18 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
-use super::attempt::Pull;
+use super::apply::refuse_all;
+use super::attempt::{self, Pull, Turn};
 use super::draft::{self, Draft, Then};
 use super::incidents::{self, Open};
+use super::judge::Overdue;
 use super::{Refusal, Request, View};
 use crate::clock::Clock;
 use crate::kinds::output::Outputs;
 use crate::kinds::{Perform, StopReason};
 use crate::model::{
-    AttemptNo, Failure, FailureClass, Holder, IncidentChange, JobId, NodeId, Outcome, Revision,
-    RunId, RunState,
+    AttemptNo, Failure, FailureClass, Holder, JobId, NodeId, Outcome, Revision, RunId, RunState,
 };
-use crate::plan::incident::{Judgement, judge};
 use crate::plan::state::{Seats, State};
 use crate::plan::tick::Action;
 use crate::spec::{Catalog, Job};
@@ -76,9 +76,11 @@ pub struct Dispatcher {
     pub(super) jobs: HashMap<JobId, Arc<Job>>,
     pub(super) state: State,
     pub(super) open: Open,
-    pub(super) attempts: JoinSet<Outcome>,
+    pub(super) attempts: JoinSet<Turn>,
     pub(super) tasks: HashMap<tokio::task::Id, RunId>,
     pub(super) live: HashMap<RunId, Live>,
+    /// Attempts that do not end.
+    pub(super) stuck: Vec<Overdue>,
     /// Results that are not durable yet.
     pub(super) ended: Vec<Ended>,
     pub(super) inbox: Vec<Request>,
@@ -136,6 +138,7 @@ impl Dispatcher {
             attempts: JoinSet::new(),
             tasks: HashMap::new(),
             live: HashMap::new(),
+            stuck: Vec::new(),
             ended: Vec::new(),
             inbox: Vec::new(),
             stale: true,
@@ -193,28 +196,35 @@ impl Dispatcher {
         if self.store_down_until.is_some_and(|until| now < until && now >= self.last_now) {
             return self.store_down_until;
         }
-        // A clock that went back leaves cursors and waits in the future.
-        self.stale |= now < self.last_now;
+        if now < self.last_now {
+            // A clock that went back leaves cursors and waits in the future.
+            self.stale = true;
+            self.last_request = now;
+        }
         self.last_now = now;
         if self.stale && !self.rebuild(now).await {
             self.publish();
             return self.store_down_until;
         }
         let mut draft = Draft::default();
-        if let Err(error) = self.plan_ends(&mut draft, now).await {
-            // An end without its incident would be a failure in silence: both wait for the store.
-            self.store_failed(&error, now);
-            self.publish();
-            return self.store_down_until;
-        }
+        self.plan_ends(&mut draft, now);
+        self.plan_stuck(&mut draft);
         self.plan_catalog(&mut draft, now);
-        self.plan_requests(&mut draft, now).await;
         if self.drain == Drain::No {
             let actions = self.state.tick(now, BATCH);
             self.last_tick = actions.len();
             for action in actions {
                 self.plan_action(&mut draft, action, now);
             }
+        }
+        // After the look, so that a resume does not reach back to slots of the pause.
+        self.plan_requests(&mut draft, now).await;
+        if let Err(error) = self.judge_ends(&mut draft, now).await {
+            // An end without its incident would be a failure in silence: both wait for the store.
+            refuse_all(draft.then, &error);
+            self.store_failed(&error, now);
+            self.publish();
+            return self.store_down_until;
         }
         self.commit(draft, now).await;
         self.renew(now).await;
@@ -240,7 +250,9 @@ impl Dispatcher {
                 "not kept, the store failed: the next start tells them as lost"
             );
         }
-        given_up || (self.live.is_empty() && self.ended.is_empty())
+        // Nor for what does not end: its run stays recorded as running, and the next start sees to it.
+        let left = |run| self.drain == Drain::Now && self.stuck.iter().any(|one| one.run == run);
+        given_up || (self.ended.is_empty() && self.live.keys().all(|run| left(*run)))
     }
 
     /// Whether everything that has happened so far is durable and planned for.
@@ -252,6 +264,11 @@ impl Dispatcher {
     /// Tells what is under way to end, by the phase of the stop.
     pub fn drain(&mut self, drain: Drain) {
         self.drain = drain;
+        if drain == Drain::No {
+            return;
+        }
+        self.parts.seats.running = 0;
+        self.state.take_all_seats();
         if drain == Drain::Now {
             for live in self.live.values() {
                 pull(&live.pull, StopReason::Shutdown);
@@ -263,7 +280,7 @@ impl Dispatcher {
         if self.stale || self.store_down_until.is_some() {
             return self.store_down_until.or(Some(now));
         }
-        if !self.ended.is_empty() {
+        if !self.ended.is_empty() || !self.inbox.is_empty() {
             return Some(now);
         }
         let planned = if self.drain == Drain::No { self.state.wake_at() } else { None };
@@ -283,17 +300,28 @@ impl Dispatcher {
         }
     }
 
-    fn note_end(&mut self, joined: Result<(tokio::task::Id, Outcome), tokio::task::JoinError>) {
-        let (task, outcome) = match joined {
+    fn note_end(&mut self, joined: Result<(tokio::task::Id, Turn), tokio::task::JoinError>) {
+        let (task, turn) = match joined {
             Ok(pair) => pair,
-            Err(error) => (error.id(), panicked(error)),
+            Err(error) => (error.id(), Turn::Over(panicked(error))),
         };
         let Some(run) = self.tasks.remove(&task) else { return };
         let Some(live) = self.live.get(&run) else { return };
-        self.ended.push(Ended { run, node: self.parts.node, fence: live.fence, outcome });
+        match turn {
+            Turn::Over(outcome) => {
+                let outcome = attempt::heeded(outcome, *live.pull.borrow());
+                self.ended.push(Ended { run, node: self.parts.node, fence: live.fence, outcome });
+            }
+            Turn::Stuck { waited, rest } => {
+                tracing::error!(%run, "was told to stop and does not end");
+                self.stuck.push(Overdue { run, waited });
+                let task = self.attempts.spawn(rest);
+                self.tasks.insert(task.id(), run);
+            }
+        }
     }
 
-    async fn plan_ends(&mut self, draft: &mut Draft, now: Timestamp) -> crate::store::Result<()> {
+    fn plan_ends(&mut self, draft: &mut Draft, now: Timestamp) {
         // In a burst the starts come first; an end is needed only where it decides on a slot or a seat.
         let starts_first = self.last_tick >= BATCH && self.state.seats_left() > BATCH;
         for ended in self.ended.clone() {
@@ -302,7 +330,9 @@ impl Dispatcher {
                 continue;
             }
             let Some(plan) = self.state.ended(ended.run, &ended.outcome, now) else { continue };
-            let finished = matches!(plan.next, RunState::Finished { .. });
+            if matches!(plan.next, RunState::Finished { .. }) {
+                draft.end(job, ended.run, &ended.outcome);
+            }
             let change = Change::End {
                 run: ended.run,
                 node: ended.node,
@@ -314,62 +344,7 @@ impl Dispatcher {
             for action in plan.dependants {
                 self.plan_action(draft, action, now);
             }
-            if finished {
-                self.judge_end(draft, job, &ended, now).await?;
-            }
         }
-        Ok(())
-    }
-
-    /// Squares runs and incidents with the catalog, once for each new image.
-    fn plan_catalog(&mut self, draft: &mut Draft, now: Timestamp) {
-        if !std::mem::take(&mut self.fresh) {
-            return;
-        }
-        for run in self.state.abandoned() {
-            let reason = "the job is gone from jobs.d";
-            let verdict = Some(crate::model::NotRun::Skipped);
-            let Some(state) = self.state.close(run, verdict, reason, now) else { continue };
-            draft.push(Change::Close { run, state }, Then::Agree);
-        }
-        for change in self.open.settle_catalog(&self.catalog) {
-            self.plan_incident(draft, change);
-        }
-    }
-
-    /// Opens or closes the job's incident by how its run ended.
-    async fn judge_end(
-        &mut self,
-        draft: &mut Draft,
-        job: JobId,
-        ended: &Ended,
-        now: Timestamp,
-    ) -> crate::store::Result<()> {
-        let Some(definition) = self.jobs.get(&job).cloned() else { return Ok(()) };
-        let rule = &definition.policy.alert;
-        let mut ends = vec![(now, ended.outcome.clone())];
-        if !ended.outcome.is_success() && rule.failures > 1 {
-            // Those that count neither way may stand between the ones that do.
-            let limit = rule.failures.saturating_mul(4).clamp(16, 1000);
-            ends.extend(self.parts.store.recent_ends(job, limit).await?);
-        }
-        let name = &definition.name;
-        let changes = match judge(rule, &ends, now) {
-            Judgement::Quiet => Vec::new(),
-            Judgement::Open { failures } => {
-                vec![incidents::failure(name, ended.run, &ended.outcome, failures, &rule.notify)]
-            }
-            Judgement::Resolve => self.open.closed_by_success(name, ended.run, &rule.notify),
-        };
-        for change in changes {
-            self.plan_incident(draft, change);
-        }
-        Ok(())
-    }
-
-    pub(super) fn plan_incident(&mut self, draft: &mut Draft, change: IncidentChange) {
-        self.open.note(&change);
-        draft.push(Change::Incident(change), Then::Ignore);
     }
 
     pub(super) fn plan_action(&mut self, draft: &mut Draft, action: Action, now: Timestamp) {
@@ -387,7 +362,10 @@ impl Dispatcher {
             Action::Start { run, attempt } => {
                 Some(Change::Start { run: *run, attempt: *attempt, holder: self.claim(now) })
             }
-            Action::Close { run, state, .. } => {
+            Action::Close { run, job, state } => {
+                if let RunState::Finished { outcome, .. } = state {
+                    draft.end(*job, *run, outcome);
+                }
                 Some(Change::Close { run: *run, state: state.clone() })
             }
             Action::Stop { run } => {
@@ -406,12 +384,6 @@ impl Dispatcher {
         if let Some(change) = change {
             draft.push(change, Then::Settle(action));
         }
-    }
-
-    fn plan_expiry(&mut self, draft: &mut Draft, job: JobId, reason: &str) {
-        let Some(job) = self.jobs.get(&job).cloned() else { return };
-        let change = draft::expiry(&job.name, reason, job.policy.alert.notify.clone());
-        self.plan_incident(draft, change);
     }
 
     pub(super) fn claim(&mut self, now: Timestamp) -> Holder {

@@ -2,11 +2,13 @@
 //!
 //! Owns the translation of the planner's wishes into the store's changes. Refuses to carry out either.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use tokio::sync::oneshot;
 
 use super::Refusal;
-use crate::model::{Holder, IncidentChange, JobId, NotRun, Revision, RunId, RunState};
+use crate::model::{Holder, IncidentChange, JobId, NotRun, Outcome, Revision, RunId, RunState};
 use crate::plan::tick::{Action, Fate};
 use crate::store::{Applied, Change};
 
@@ -48,12 +50,18 @@ pub(super) struct Draft {
     pub(super) then: Vec<Then>,
     /// Attempts that are told to stop once the batch is durable.
     pub(super) stops: Vec<RunId>,
+    /// Runs that end with it, by job, oldest first: what incidents are judged by.
+    pub(super) ends: BTreeMap<JobId, Vec<(RunId, Outcome)>>,
 }
 
 impl Draft {
     pub(super) fn push(&mut self, change: Change, then: Then) {
         self.changes.push(change);
         self.then.push(then);
+    }
+
+    pub(super) fn end(&mut self, job: JobId, run: RunId, outcome: &Outcome) {
+        self.ends.entry(job).or_default().push((run, outcome.clone()));
     }
 
     pub(super) fn is_empty(&self) -> bool {

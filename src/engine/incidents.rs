@@ -9,13 +9,15 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::judge::Overdue;
 use crate::model::{Incident, IncidentChange, JobName, Outcome, RunId, Severity};
 use crate::plan::catch_up::words;
 use crate::plan::tick::stale_words;
-use crate::spec::{Catalog, JobFile};
+use crate::spec::{Catalog, Job, JobFile};
 use crate::yaml::Diagnostic;
 
 const FILE: &str = "file/";
+const STUCK: &str = "/stuck";
 
 /// The incidents that are open, with what they say.
 #[derive(Debug, Default)]
@@ -54,6 +56,41 @@ impl Open {
             notify: notify.to_vec(),
         })
         .collect()
+    }
+
+    /// What attempts that do not end open, and what is over since they have ended.
+    pub(super) fn settle_stuck<'a>(
+        &self,
+        stuck: impl Iterator<Item = (&'a Job, &'a Overdue)>,
+    ) -> Vec<IncidentChange> {
+        let mut changes = Vec::new();
+        let mut keys = BTreeSet::new();
+        for (job, Overdue { run, waited }) in stuck {
+            let key = stuck_key(&job.name);
+            if keys.insert(key.clone()) && !self.0.contains_key(&key) {
+                changes.push(IncidentChange::Open {
+                    key,
+                    class: "stuck".to_owned(),
+                    root: failure_key(&job.name),
+                    affected: vec![job.name.clone()],
+                    severity: Severity::Error,
+                    title: format!("job {}: run {run} was told to stop and does not end", job.name),
+                    detail: format!(
+                        "waited {}; it keeps its seat, since a next attempt would run beside it",
+                        words(*waited)
+                    ),
+                    mend: format!("jadactl logs {run}"),
+                    notify: job.policy.alert.notify.clone(),
+                });
+            }
+        }
+        let over = |key: &&String| key.ends_with(STUCK) && !keys.contains(*key);
+        changes.extend(self.0.keys().filter(over).map(|key| IncidentChange::Resolve {
+            key: key.clone(),
+            note: "it has ended".to_owned(),
+            notify: Vec::new(),
+        }));
+        changes
     }
 
     /// What the catalog opens and closes: one incident for each file that is not in force as it stands,
@@ -145,6 +182,10 @@ fn failure_key(job: &JobName) -> String {
 
 fn stale_key(job: &JobName) -> String {
     format!("job/{job}/stale")
+}
+
+fn stuck_key(job: &JobName) -> String {
+    format!("job/{job}{STUCK}")
 }
 
 /// The job that an incident's key names.

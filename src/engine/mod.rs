@@ -8,6 +8,7 @@ mod attempt;
 pub mod dispatch;
 mod draft;
 mod incidents;
+mod judge;
 mod recover;
 pub mod reload;
 mod requests;

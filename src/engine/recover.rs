@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::dispatch::{Dispatcher, Ended};
+use super::dispatch::{Dispatcher, Drain, Ended};
 use super::incidents::Open;
 use crate::model::{AttemptNo, Failure, FailureClass, NodeId, Outcome, Run, RunId, RunState};
 use crate::plan::state::{JobLine, State};
@@ -43,6 +43,12 @@ impl Dispatcher {
         let entries = self.catalog.jobs.values().map(entry).collect();
         let states = self.parts.store.sync_jobs(entries, now).await?;
         let runs = self.parts.store.live_runs().await?;
+        let mut live = Vec::with_capacity(runs.len());
+        for run in &runs {
+            let tried = run.attempts > 0 && matches!(run.state, RunState::Queued { .. });
+            let last = if tried { self.parts.store.attempts(run.id).await?.pop() } else { None };
+            live.push((run.clone(), last));
+        }
         self.open = Open::from_stored(&self.parts.store.incidents(false, u32::MAX).await?);
         self.jobs.clear();
         let mut lines = Vec::with_capacity(states.len());
@@ -62,7 +68,7 @@ impl Dispatcher {
             self.jobs.insert(stored.id, Arc::clone(job));
             lines.push((stored.id, line));
         }
-        self.state = State::build(self.parts.seats.clone(), lines, &runs, now);
+        self.state = State::build(self.parts.seats.clone(), lines, &live, now);
         Ok(runs)
     }
 
@@ -76,7 +82,8 @@ impl Dispatcher {
             if known || self.ended.iter().any(|ended| ended.run == run.id) {
                 continue;
             }
-            if holder.node == self.parts.node && self.jobs.contains_key(&run.job) {
+            let ours = holder.node == self.parts.node && self.drain == Drain::No;
+            if ours && self.jobs.contains_key(&run.job) {
                 self.begin(run.id, run.job, run.attempts, (run.cause, since));
                 continue;
             }

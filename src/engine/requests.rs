@@ -72,15 +72,26 @@ impl Dispatcher {
     }
 
     async fn cancel(&mut self, draft: &mut Draft, run: RunId, answer: Answer<()>, now: Timestamp) {
-        if let Some(live) = self.live.get_mut(&run) {
-            pull(&live.pull, StopReason::Cancelled);
-            live.cancelled_by.push(answer);
-            return;
-        }
-        if let Some((_, false)) = self.state.live(run) {
-            let closed = self.state.close(run, None, "cancelled while it waited", now);
-            let Some(state) = closed else { return };
-            return draft.push(Change::Close { run, state }, Then::Answer(answer));
+        match self.state.live(run) {
+            // An attempt whose end this same look plans may have put it there.
+            Some((_, false)) => {
+                let closed = self.state.close(run, None, "cancelled while it waited", now);
+                let Some(state) = closed else { return };
+                return draft.push(Change::Close { run, state }, Then::Answer(answer));
+            }
+            Some(_) => {
+                let ended = self.ended.iter().any(|ended| ended.run == run);
+                match self.live.get_mut(&run).filter(|_| !ended) {
+                    Some(live) => {
+                        pull(&live.pull, StopReason::Cancelled);
+                        live.cancelled_by.push(answer);
+                    }
+                    // It begins with this look's commit, or its end is planned by the next look.
+                    None => self.inbox.push(Request::Cancel(run, answer)),
+                }
+                return;
+            }
+            None => {}
         }
         let query = RunQuery { id: Some(run), limit: 1, ..RunQuery::default() };
         let refusal = match self.parts.store.runs(query).await {

@@ -44,6 +44,7 @@ impl State {
                 first_start: run.started_at,
                 pool: pool.clone(),
                 ready_at: Some(now),
+                last: None,
             };
             self.insert_waiting(run.id, image);
         }

@@ -13,7 +13,10 @@ use jiff::Timestamp;
 
 use super::catch_up;
 use super::schedule::{Due, Schedule};
-use crate::model::{AttemptNo, Cause, JobId, JobName, Overlap, Policy, Run, RunId, RunState};
+use crate::model::{
+    Attempt, AttemptNo, Cause, Failure, JobId, JobName, Outcome, Overlap, Policy, Run, RunId,
+    RunState,
+};
 
 /// How many attempts may be under way at a time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,6 +95,8 @@ pub(super) struct RunImage {
     pub(super) pool: Option<Arc<str>>,
     /// `None` while an attempt is under way.
     pub(super) ready_at: Option<Timestamp>,
+    /// How its last attempt failed, while it waits for the next one.
+    pub(super) last: Option<Failure>,
 }
 
 /// The image. See the module's words.
@@ -116,9 +121,15 @@ pub struct State {
 }
 
 impl State {
-    /// Builds the image from the catalog's jobs and the store's live runs.
+    /// Builds the image from the catalog's jobs and the store's live runs, each with its last ended
+    /// attempt, if there is one.
     #[must_use]
-    pub fn build(seats: Seats, jobs: Vec<(JobId, JobLine)>, live: &[Run], now: Timestamp) -> Self {
+    pub fn build(
+        seats: Seats,
+        jobs: Vec<(JobId, JobLine)>,
+        live: &[(Run, Option<Attempt>)],
+        now: Timestamp,
+    ) -> Self {
         let mut state = Self {
             seats,
             jobs: HashMap::with_capacity(jobs.len()),
@@ -135,8 +146,8 @@ impl State {
         for (id, line) in jobs {
             state.add_job(id, line, now);
         }
-        for run in live {
-            state.add_run(run, now);
+        for (run, last) in live {
+            state.add_run(run, last.as_ref(), now);
         }
         state
     }
@@ -182,6 +193,13 @@ impl State {
         if let Some(job) = self.jobs.get_mut(&id) {
             job.line.paused = paused;
         }
+        // Its last success may have become too old meanwhile, and was not reported then.
+        self.watch_freshness(id);
+    }
+
+    /// From now on nothing new begins: every seat counts as taken.
+    pub fn take_all_seats(&mut self) {
+        self.seats.running = 0;
     }
 
     /// The job of a live run and whether an attempt of it is under way.
@@ -220,7 +238,11 @@ impl State {
         self.jobs.get(&id).and_then(|job| job.next)
     }
 
-    fn add_job(&mut self, id: JobId, line: JobLine, now: Timestamp) {
+    fn add_job(&mut self, id: JobId, mut line: JobLine, now: Timestamp) {
+        // What a clock that was ahead has left behind would else hold up freshness and `after` until then.
+        line.last_success = line.last_success.map(|at| at.min(now));
+        line.last_after = line.last_after.map(|at| at.min(now));
+        line.known_since = line.known_since.min(now);
         let next = line.schedule.as_ref().and_then(|schedule| schedule.next_after(line.cursor));
         self.by_name.insert(line.name.clone(), id);
         for upstream in &line.policy.after {
@@ -252,10 +274,14 @@ impl State {
         }
     }
 
-    fn add_run(&mut self, run: &Run, now: Timestamp) {
+    fn add_run(&mut self, run: &Run, last: Option<&Attempt>, now: Timestamp) {
+        let queued_at = last.map_or(run.created_at, |last| last.ended_at);
         let (ready_at, running) = match &run.state {
-            // Recorded in the future: the clock was ahead then, and so is what the run waits for.
-            RunState::Queued { .. } if run.created_at > now => (Some(now), false),
+            // Queued in the future: the clock was ahead then. The wait counts from now.
+            RunState::Queued { ready_at, .. } if queued_at > now => {
+                let wait = ready_at.duration_since(queued_at);
+                (Some(now.saturating_add(wait).unwrap_or(now).min(*ready_at)), false)
+            }
             RunState::Queued { ready_at, .. } => (Some(*ready_at), false),
             RunState::Running { .. } => (None, true),
             RunState::Finished { .. } | RunState::NotRun { .. } => return,
@@ -268,6 +294,10 @@ impl State {
             first_start: run.started_at,
             pool,
             ready_at,
+            last: last.and_then(|last| match &last.outcome {
+                Outcome::Failed(failure) => Some(failure.clone()),
+                Outcome::Succeeded { .. } => None,
+            }),
         };
         if running {
             self.take_seat(image.pool.clone());
@@ -310,14 +340,16 @@ impl State {
         }
     }
 
-    /// The first instant that is too late to begin a run that has a nominal time and has not begun.
+    /// The first instant that is too late for a run's next attempt: the first one must start in time for its
+    /// slot, and a later one in time for `max_elapsed`.
     fn start_deadline(&self, image: &RunImage) -> Option<Timestamp> {
         let policy = &self.jobs.get(&image.job)?.line.policy;
-        if image.attempts > 0 {
-            return None;
-        }
-        let late = policy.deadline?.saturating_add(Duration::from_millis(1));
-        image.cause.slot()?.checked_add(late).ok()
+        let (from, most) = if image.attempts > 0 {
+            (image.first_start?, policy.retry.max_elapsed?)
+        } else {
+            (image.cause.slot()?, policy.deadline?)
+        };
+        from.checked_add(most.saturating_add(Duration::from_millis(1))).ok()
     }
 
     /// Lists those waiting runs of a job as ready that nothing but time and seats holds back: all where

@@ -1,6 +1,6 @@
 //! What should happen now: the planner's proposals.
 //!
-//! Owns admission: which due slots fire, wait or are skipped, which waiting runs start, what the end of an
+//! Owns the look: which slots are due, which waiting runs start or are too late, what the end of an
 //! attempt leads to. Each [`Action`] is a wish that the store re-checks. Refuses to perform any.
 
 use std::cmp::Reverse;
@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::admission::Asks;
 use super::catch_up::{self, Decided, Verdict, words};
 use super::lifecycle::{self, Ended};
 use super::state::{RunImage, State};
 use crate::model::{
-    AttemptNo, Cause, Failure, FailureClass, JobId, NotRun, Outcome, Overlap, RunId, RunState,
+    AttemptNo, Cause, Failure, FailureClass, JobId, NotRun, Outcome, RunId, RunState,
 };
 
 /// A proposal.
@@ -114,7 +115,7 @@ impl State {
     /// Proposes the run that somebody asked for. It never uses up a slot, and waits rather than being
     /// skipped.
     pub fn trigger(&mut self, job: JobId, now: Timestamp) -> Option<Action> {
-        let fate = self.admit(job, now, true, &mut Vec::new())?;
+        let fate = self.admit(job, now, Asks::Person, &mut Vec::new())?;
         Some(Action::Record { job, cause: Cause::Manual(now), fate })
     }
 
@@ -142,7 +143,11 @@ impl State {
         let mut dependants = Vec::new();
         match &next {
             RunState::Queued { ready_at, .. } => {
-                let image = RunImage { ready_at: Some(*ready_at), ..image };
+                let last = match outcome {
+                    Outcome::Failed(failure) => Some(failure.clone()),
+                    Outcome::Succeeded { .. } => None,
+                };
+                let image = RunImage { ready_at: Some(*ready_at), last, ..image };
                 self.insert_waiting(run, image);
             }
             RunState::Running { .. } | RunState::Finished { .. } | RunState::NotRun { .. } => {
@@ -156,8 +161,8 @@ impl State {
         Some(EndPlan { next, dependants })
     }
 
-    /// Takes a waiting run out and says where it ends: as `verdict` where it has not begun or is blocked,
-    /// else as cancelled, for then something did run.
+    /// Takes a waiting run out and says where it ends: as `verdict` where it has not begun or is blocked; else
+    /// as its last attempt did, which no other will make good. Without a verdict somebody has cancelled it.
     pub fn close(
         &mut self,
         run: RunId,
@@ -168,17 +173,17 @@ impl State {
         self.unlist(run);
         let image = self.runs.remove(&run)?;
         self.offer(image.job);
-        let reason = reason.to_owned();
-        let state = match verdict {
-            Some(verdict) if image.attempts == 0 || verdict == NotRun::Blocked => {
-                RunState::NotRun { at: now, verdict, reason, count: 1 }
+        let failure = match (verdict, image.last) {
+            (Some(verdict), _) if image.attempts == 0 || verdict == NotRun::Blocked => {
+                let reason = reason.to_owned();
+                return Some(RunState::NotRun { at: now, verdict, reason, count: 1 });
             }
-            _ => {
-                let failure = Failure::new(FailureClass::Cancelled, reason);
-                RunState::Finished { at: now, outcome: Outcome::Failed(failure) }
+            (Some(_), Some(last)) => {
+                Failure { message: format!("{}; {reason}", last.message), ..last }
             }
+            (None, _) | (Some(_), None) => Failure::new(FailureClass::Cancelled, reason),
         };
-        Some(state)
+        Some(RunState::Finished { at: now, outcome: Outcome::Failed(failure) })
     }
 
     /// Completes a proposal with what the store said: the id of the run that it recorded, or none when
@@ -205,6 +210,7 @@ impl State {
             first_start: starts.then_some(now),
             pool,
             ready_at: (!starts).then_some(now),
+            last: None,
         };
         match (recorded, starts) {
             (Some(id), true) => {
@@ -228,7 +234,12 @@ impl State {
             };
             self.deadlines.remove(&(at, run));
             let Some((job, _)) = self.live(run) else { continue };
-            let reason = format!("{} before its deadline", self.held_up(job));
+            let begun = self.runs.get(&run).is_some_and(|image| image.attempts > 0);
+            let reason = if begun {
+                "its next attempt could not start within retry.max_elapsed".to_owned()
+            } else {
+                format!("{} before its deadline", self.held_up(job))
+            };
             let closed = self.close(run, Some(NotRun::Expired), &reason, now);
             actions.extend(closed.map(|state| Action::Close { run, job, state }));
         }
@@ -321,7 +332,7 @@ impl State {
                 Some(Fate::NotRun { verdict, reason, count: decided.count })
             }
             Verdict::Fire(late) => {
-                let fate = self.admit(job, now, false, actions)?;
+                let fate = self.admit(job, now, Asks::Slot, actions)?;
                 Some(match fate {
                     Fate::Wait { why } if !late.is_empty() => {
                         Fate::Wait { why: format!("{why}; {late}") }
@@ -332,141 +343,6 @@ impl State {
         }
     }
 
-    /// Decides by overlap and seats whether a new run starts, waits or is skipped, and reserves what it
-    /// takes. `asked` for by a person, it is never skipped.
-    fn admit(
-        &mut self,
-        id: JobId,
-        now: Timestamp,
-        asked: bool,
-        actions: &mut Vec<Action>,
-    ) -> Option<Fate> {
-        if let Some(blocked) = self.blocked(id) {
-            return Some(blocked);
-        }
-        let (overlap, pool, live) = {
-            let job = self.jobs.get(&id)?;
-            (job.line.policy.overlap, job.line.policy.pool.clone(), job.live())
-        };
-        let fate = if live == 0 || overlap == Overlap::Allow {
-            self.seat_or_wait(pool.as_ref())
-        } else if asked {
-            Fate::Wait { why: format!("waits for {} to end", self.live_words(id)) }
-        } else {
-            self.overlapped(id, overlap, now, actions)
-        };
-        let job = self.jobs.get_mut(&id)?;
-        match fate {
-            Fate::Start => {
-                job.starting += 1;
-                self.take_seat(pool);
-            }
-            Fate::Wait { .. } => job.unborn += 1,
-            Fate::NotRun { .. } => {}
-        }
-        Some(fate)
-    }
-
-    fn seat_or_wait(&self, pool: Option<&Arc<str>>) -> Fate {
-        if self.seat_free(pool) {
-            return Fate::Start;
-        }
-        let most = self.seats.running;
-        let why = match pool {
-            Some(pool) if self.taken < most => {
-                let seats = self.seats.pools.get(pool).copied().unwrap_or(0);
-                format!("waits for one of the {seats} seats of pool {pool}")
-            }
-            _ => format!("waits for one of the {most} seats of the daemon (limits.running)"),
-        };
-        Fate::Wait { why }
-    }
-
-    /// The fate of a slot that finds a live run of its job.
-    fn overlapped(
-        &mut self,
-        id: JobId,
-        overlap: Overlap,
-        now: Timestamp,
-        actions: &mut Vec<Action>,
-    ) -> Fate {
-        let live = self.live_words(id);
-        let Some(job) = self.jobs.get(&id) else {
-            return Fate::Wait { why: String::new() };
-        };
-        let queued = job.waiting.len() + job.unborn;
-        let skipped = |reason: String| Fate::NotRun { verdict: NotRun::Skipped, reason, count: 1 };
-        match overlap {
-            Overlap::Allow => self.seat_or_wait(job.line.policy.pool.as_ref()),
-            Overlap::Skip => skipped(format!("{live} had not ended (overlap: skip)")),
-            Overlap::Queue if queued >= 1 => {
-                skipped(format!("{live} had not ended and a run waits already (overlap: queue)"))
-            }
-            Overlap::QueueAll { max } if queued >= max as usize => skipped(format!(
-                "{live} had not ended and {queued} runs wait already (overlap: queue_all)"
-            )),
-            Overlap::Queue | Overlap::QueueAll { .. } => {
-                Fate::Wait { why: format!("waits for {live} to end") }
-            }
-            Overlap::Cancel => {
-                self.replace_live(id, now, actions);
-                Fate::Wait { why: format!("waits for {live} to end: it is being cancelled") }
-            }
-        }
-    }
-
-    /// Stops the attempts of a job and closes its waiting runs, for a newer slot replaces them.
-    fn replace_live(&mut self, id: JobId, now: Timestamp, actions: &mut Vec<Action>) {
-        let Some(job) = self.jobs.get(&id) else { return };
-        let under_way = job.under_way.iter().map(|run| (*run, true));
-        let live: Vec<_> = under_way.chain(job.waiting.iter().map(|run| (*run, false))).collect();
-        for (run, under_way) in live {
-            if under_way {
-                actions.push(Action::Stop { run });
-            } else {
-                let reason = "a newer slot replaced it (overlap: cancel)";
-                let closed = self.close(run, Some(NotRun::Skipped), reason, now);
-                actions.extend(closed.map(|state| Action::Close { run, job: id, state }));
-            }
-        }
-    }
-
-    /// Notes a success, and proposes the runs that waited for it.
-    fn succeeded(&mut self, run: RunId, id: JobId, now: Timestamp) -> Vec<Action> {
-        let Some(job) = self.jobs.get_mut(&id) else { return Vec::new() };
-        job.line.last_success = Some(now);
-        job.stale = false;
-        let name = job.line.name.clone();
-        self.watch_freshness(id);
-        let dependants = self.dependants.get(&name).cloned().unwrap_or_default();
-        let mut actions = Vec::new();
-        for dependant in dependants {
-            if !self.upstream_complete(dependant) {
-                continue;
-            }
-            if let Some(fate) = self.admit(dependant, now, true, &mut actions) {
-                if let Some(job) = self.jobs.get_mut(&dependant) {
-                    job.line.last_after = Some(now);
-                }
-                actions.push(Action::Record { job: dependant, cause: Cause::After(run), fate });
-            }
-        }
-        actions
-    }
-
-    /// Whether each upstream job has succeeded since the job was last started by `after`.
-    fn upstream_complete(&self, id: JobId) -> bool {
-        let Some(job) = self.jobs.get(&id) else { return false };
-        if job.line.schedule.is_none() || job.line.paused.is_some() {
-            return false;
-        }
-        let last_success = |name| {
-            let upstream = self.by_name.get(name).and_then(|id| self.jobs.get(id))?;
-            upstream.line.last_success
-        };
-        job.line.policy.after.iter().all(|name| last_success(name) > job.line.last_after)
-    }
-
     fn report_stale(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
         while let Some((at, id)) = self.freshness.first().copied().filter(|(at, _)| *at <= now) {
             self.freshness.remove(&(at, id));
@@ -474,7 +350,8 @@ impl State {
             let Some(allowed) = job.line.policy.freshness else { continue };
             let since = job.line.last_success.unwrap_or(job.line.known_since);
             let too_old = now.duration_since(since).unsigned_abs() >= allowed;
-            if too_old && !job.stale && job.line.paused.is_none() {
+            let expected = job.line.paused.is_none() && job.line.schedule.is_some();
+            if too_old && !job.stale && expected {
                 job.stale = true;
                 actions.push(Action::Stale { job: id, since, allowed });
             }

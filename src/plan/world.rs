@@ -14,8 +14,8 @@ use super::schedule::{Schedule, TriggerSpec, When};
 use super::state::{JobLine, Seats, State};
 use super::tick::{Action, Fate};
 use crate::model::{
-    CatchUp, CatchUpMode, Cause, CredentialName, Failure, FailureClass, JobId, JobName, NotRun,
-    Outcome, Overlap, Policy, Retry, Run, RunId, RunState,
+    Backoff, CatchUp, CatchUpMode, Cause, CredentialName, Failure, FailureClass, JobId, JobName,
+    NotRun, Outcome, Overlap, Policy, Retry, Run, RunId, RunState,
 };
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -299,6 +299,101 @@ fn a_retry_keeps_its_place_before_newer_slots() {
     world.pass(Duration::from_secs(10));
     assert_eq!(world.under_way.keys().copied().collect::<Vec<_>>(), [RunId(1)]);
     assert!(matches!(world.end(&fine()), RunState::Finished { .. }));
+}
+
+#[test]
+fn a_run_in_backoff_is_not_the_one_that_waits() {
+    let retry = Retry { attempts: 9, ..Retry::default() };
+    for (policy, want) in [
+        (Overlap::Queue, ["started", "waits", "Skipped"]),
+        (Overlap::QueueAll { max: 1 }, ["started", "waits", "Skipped"]),
+        (Overlap::QueueAll { max: 2 }, ["started", "waits", "waits"]),
+    ] {
+        let backoff = Backoff { initial: Duration::from_hours(1), ..Backoff::default() };
+        let backoff = Backoff { max: Duration::from_hours(1), ..backoff };
+        let retry = Retry { backoff, ..retry.clone() };
+        let mut world = World::minutely(Policy { retry, ..overlap(policy) });
+        world.pass(MINUTE);
+        world.end(&broken(FailureClass::Transient));
+        world.pass(MINUTE).pass(MINUTE);
+        assert_eq!(world.words(0), want, "{policy:?}");
+    }
+}
+
+#[test]
+fn a_retry_that_gets_no_seat_in_time_ends_as_it_failed() {
+    let retry =
+        Retry { attempts: 9, max_elapsed: Some(Duration::from_mins(2)), ..Retry::default() };
+    let policy = Policy { retry, ..Policy::default() };
+    let mut world = World::new(1, vec![(None, policy), (None, Policy::default())]);
+    world.trigger(0);
+    world.end(&broken(FailureClass::Transient));
+    world.trigger(1);
+    world.pass(MINUTE);
+    assert_eq!(world.state.counts(), (1, 1));
+    world.pass(MINUTE);
+    let end = &world.rows[&(-1, "closed 1".into())];
+    assert!(end.contains("Transient") && end.contains("x; its next attempt"), "{end}");
+}
+
+#[test]
+fn a_replaced_retry_ends_as_it_failed() {
+    let backoff = Backoff { initial: Duration::from_mins(5), ..Backoff::default() };
+    let retry = Retry { attempts: 9, backoff, ..Retry::default() };
+    let mut world = World::minutely(Policy { retry, ..overlap(Overlap::Cancel) });
+    world.pass(MINUTE);
+    world.end(&broken(FailureClass::Transient));
+    world.pass(MINUTE);
+    let end = &world.rows[&(-1, "closed 1".into())];
+    assert!(end.contains("Transient") && end.contains("x; a newer slot replaced it"), "{end}");
+}
+
+#[test]
+fn successes_do_not_pile_up_before_a_slow_dependant() {
+    let after = vec![JobName::parse("j0").expect("legal")];
+    for (policy, live) in [
+        (Overlap::Skip, (1, 1)),
+        (Overlap::Queue, (1, 1)),
+        (Overlap::QueueAll { max: 3 }, (1, 3)),
+        (Overlap::Allow, (8, 0)),
+    ] {
+        let policy = Policy { after: after.clone(), ..overlap(policy) };
+        let mut world = World::new(20, vec![(None, Policy::default()), (None, policy)]);
+        for _ in 0..8 {
+            world.trigger(0);
+            let run = *world.under_way.iter().find(|(_, job)| job.0 == 0).expect("runs").0;
+            world.end_run(run, &fine());
+        }
+        assert_eq!(world.state.counts(), live);
+        assert_eq!(world.words(1).len(), 8, "each success is told of");
+    }
+}
+
+#[test]
+fn staleness_is_told_when_a_pause_ends() {
+    let policy = Policy { freshness: Some(Duration::from_mins(5)), ..Policy::default() };
+    let mut world = World::new(9, vec![(None, policy)]);
+    world.state.set_paused(JobId(0), Some("holiday".into()));
+    world.pass(Duration::from_mins(9));
+    assert_eq!(world.stale, []);
+    world.state.set_paused(JobId(0), None);
+    world.pass(MINUTE).pass(MINUTE);
+    assert_eq!(world.stale, [JobId(0)]);
+}
+
+#[test]
+fn nothing_begins_without_seats() {
+    let after = Policy { after: vec![JobName::parse("j0").expect("legal")], ..Policy::default() };
+    let mut world = World::new(9, vec![(None, Policy::default()), (None, after)]);
+    world.trigger(0);
+    world.state.take_all_seats();
+    let run = *world.under_way.keys().next().expect("runs");
+    world.under_way.remove(&run);
+    let plan = world.state.ended(run, &fine(), world.now).expect("it was under way");
+    let Action::Record { fate: Fate::Wait { why }, .. } = &plan.dependants[0] else {
+        panic!("{plan:?}")
+    };
+    assert_eq!(why, "waits for the next start of the daemon: it is stopping");
 }
 
 #[test]

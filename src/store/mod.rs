@@ -102,8 +102,8 @@ pub trait Store: Send + Sync + 'static {
     /// between counts as well.
     async fn summaries(&self, since: Timestamp) -> Result<BTreeMap<JobName, Summary>>;
 
-    /// Ends of the job's last runs, newest first: what incident rules look at.
-    async fn recent_ends(&self, job: JobId, limit: u32) -> Result<Vec<(Timestamp, Outcome)>>;
+    /// Ends of a job's runs, newest first: what incident rules look at.
+    async fn recent_ends(&self, query: EndQuery) -> Result<Vec<(Timestamp, Outcome)>>;
 
     /// What a credential blocked of a job since the last slot, and since the last run with
     /// [`Cause::After`], that was not: newest first, at most `limit` of either kind.
@@ -326,6 +326,19 @@ pub struct RunQuery {
     pub since: Option<Timestamp>,
     /// Only runs with a smaller key: the next page.
     pub before: Option<RunId>,
+    /// Most rows.
+    pub limit: u32,
+}
+
+/// Which ends of runs to list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EndQuery {
+    /// The job.
+    pub job: JobId,
+    /// Only those up to this time, inclusive: a later one comes from a clock that was ahead.
+    pub until: Timestamp,
+    /// Only failures.
+    pub failed: bool,
     /// Most rows.
     pub limit: u32,
 }

@@ -15,7 +15,7 @@ use jada::model::{
 };
 use jada::store::sqlite::Sqlite;
 use jada::store::{
-    Applied, Batch, Change, JobEntry, JobState, Keep, NewNode, RunQuery, SlotQuery, Store,
+    Applied, Batch, Change, EndQuery, JobEntry, JobState, Keep, NewNode, RunQuery, SlotQuery, Store,
 };
 use jiff::{SignedDuration, Timestamp};
 use rustix::time::{ClockId, clock_gettime};
@@ -312,7 +312,9 @@ async fn ask(world: &World, slots: usize, question: Question) {
             runs.and(slots).and(attempts).map(|rows| rows.len())
         }
         Question::RecentEnds => {
-            store.recent_ends(world.jobs[JOBS / 3].id, 20).await.map(|rows| rows.len())
+            let job = world.jobs[JOBS / 3].id;
+            let query = EndQuery { job, until: newest, failed: false, limit: 20 };
+            store.recent_ends(query).await.map(|rows| rows.len())
         }
         Question::LiveRuns => store.live_runs().await.map(|rows| rows.len() + 1),
         Question::Jobs => store.jobs().await.map(|rows| rows.len()),

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use async_trait::async_trait;
 use jada::model::{Attempt, Incident, JobId, JobName, NodeId, Outcome, Run, RunId};
 use jada::store::{
-    Applied, Batch, Error, JobEntry, JobState, Keep, NewNode, Result, RunQuery, RunRow, SlotQuery,
-    SlotRow, Store, Summary,
+    Applied, Batch, EndQuery, Error, JobEntry, JobState, Keep, NewNode, Result, RunQuery, RunRow,
+    SlotQuery, SlotRow, Store, Summary,
 };
 use jiff::Timestamp;
 
@@ -98,12 +98,12 @@ impl Store for Faulty {
         self.inner.summaries(since).await
     }
 
-    async fn recent_ends(&self, job: JobId, limit: u32) -> Result<Vec<(Timestamp, Outcome)>> {
+    async fn recent_ends(&self, query: EndQuery) -> Result<Vec<(Timestamp, Outcome)>> {
         if self.mode.load(Ordering::SeqCst) == LOSE_READ {
             self.mode.store(FINE, Ordering::SeqCst);
             return Err(Error::Read("scripted failure".into()));
         }
-        self.inner.recent_ends(job, limit).await
+        self.inner.recent_ends(query).await
     }
 
     async fn blocked_tail(&self, job: JobId, limit: u32) -> Result<Vec<Run>> {

@@ -142,25 +142,192 @@ async fn ten_minutes_down_are_accounted_for_slot_by_slot() {
 }
 
 #[tokio::test]
-async fn a_hung_performer_is_given_up_and_blocks_nobody() {
+async fn a_hung_performer_is_told_of_and_has_not_ended_until_it_ends() {
     let mut world = World::with(&[
-        ("hangs.yaml", "schedule: { every: 1m }\ntimeout: 5s\ncommand: { run: ['true'] }\n"),
+        (
+            "hangs.yaml",
+            "schedule: { every: 1m }\ntimeout: 5s\nretry: { attempts: 3 }\ncommand: { run: ['true'] }\n",
+        ),
         ("fine.yaml", "schedule: { every: 1m }\ncommand: { run: ['true'] }\n"),
     ])
     .await;
     world.ignore_stops("hangs");
     world.pass(MINUTE);
     world.settle().await;
-    world.end("fine", Outcome::Succeeded { note: String::new() });
+    world.end("fine", succeeded());
     for _ in 0..10 {
         world.pass(Duration::from_secs(10));
         world.settle().await;
     }
-    let ended = world.slots("hangs").await;
-    let first = ended.last().expect("a row");
-    assert_eq!(first.state, SlotState::Failed);
-    assert!(first.reason.contains("timed out after 5s"), "{}", first.reason);
     assert_eq!(world.slots("fine").await.last().map(|row| row.state), Some(SlotState::Ran));
+    assert_eq!(world.under_way(), ["fine#1", "hangs#1"], "no retry beside it");
+    let keys = |incidents: Vec<jada::model::Incident>| -> Vec<String> {
+        incidents.into_iter().map(|one| one.key).collect()
+    };
+    assert_eq!(keys(world.open_incidents().await), ["job/hangs/stuck"]);
+    world.end("hangs", failed(FailureClass::Permanent, "ended by signal 9"));
+    world.settle().await;
+    assert_eq!(keys(world.open_incidents().await), [""; 0]);
+    let first = world.slots("hangs").await.pop().expect("a row");
+    assert_eq!(first.state, SlotState::Pending);
+    assert!(first.reason.contains("timed out after 5s"), "{}", first.reason);
+}
+
+fn succeeded() -> Outcome {
+    Outcome::Succeeded { note: String::new() }
+}
+
+fn failed(class: FailureClass, message: &str) -> Outcome {
+    Outcome::Failed(jada::model::Failure::new(class, message))
+}
+
+#[tokio::test]
+async fn who_cancels_a_run_that_has_just_failed_gets_no_retry() {
+    for store_down in [false, true] {
+        let mut world = World::with(&[(
+            "a.yaml",
+            "schedule: { every: 1h }\nretry: { attempts: 3 }\ncommand: { run: ['true'] }\n",
+        )])
+        .await;
+        world.pass(Duration::from_hours(1));
+        world.settle().await;
+        world.end("a", failed(FailureClass::Transient, "no answer"));
+        if store_down {
+            // Its end stays in memory until the store works again.
+            world.fail_next_commit(false);
+            for _ in 0..8 {
+                tokio::task::yield_now().await;
+            }
+            world.step_once().await;
+        }
+        for _ in 0..8 {
+            tokio::task::yield_now().await;
+        }
+        world.cancel_all().await;
+        world.settle().await;
+        world.pass(Duration::from_mins(10));
+        world.settle().await;
+        assert!(world.under_way().is_empty(), "{:?}", world.under_way());
+        assert_eq!(world.slots("a").await[0].state, SlotState::Failed);
+    }
+}
+
+#[tokio::test]
+async fn a_success_starts_nothing_while_the_daemon_stops() {
+    let mut world = World::with(&[
+        ("a.yaml", "schedule: { every: 1m }\ncommand: { run: ['true'] }\n"),
+        ("b.yaml", "after: [a]\ncommand: { run: ['true'] }\n"),
+    ])
+    .await;
+    world.pass(MINUTE);
+    world.settle().await;
+    world.drain();
+    world.end("a", succeeded());
+    world.settle().await;
+    assert!(world.under_way().is_empty(), "{:?}", world.under_way());
+    world.kill().await;
+    world.settle().await;
+    assert_eq!(world.under_way(), ["b#1"], "it is not lost either");
+}
+
+#[tokio::test]
+async fn failures_that_are_replaced_before_their_retry_are_an_incident() {
+    let mut world = World::with(&[(
+        "a.yaml",
+        "schedule: { every: 1m }\noverlap: cancel\nretry: { attempts: 5, backoff: { initial: 5m } }\n\
+         command: { run: ['true'] }\n",
+    )])
+    .await;
+    for _ in 0..2 {
+        world.pass(MINUTE);
+        world.settle().await;
+        world.end("a", failed(FailureClass::Transient, "HTTP 502"));
+        world.settle().await;
+    }
+    let incidents = world.open_incidents().await;
+    assert_eq!(incidents.len(), 1);
+    assert!(incidents[0].title.contains("HTTP 502"), "{:?}", incidents[0]);
+}
+
+#[tokio::test]
+async fn runs_that_fail_in_one_commit_count_each() {
+    let mut world = World::with(&[(
+        "a.yaml",
+        "schedule: { every: 1m }\noverlap: allow\nalert: { failures: 2 }\ncommand: { run: ['true'] }\n",
+    )])
+    .await;
+    world.pass(MINUTE);
+    world.settle().await;
+    world.pass(MINUTE);
+    world.settle().await;
+    world.kill().await;
+    world.settle().await;
+    assert_eq!(world.open_incidents().await.len(), 1, "two runs are lost");
+}
+
+#[tokio::test]
+async fn a_window_holds_however_many_successes_lie_in_it() {
+    let mut world = World::with(&[(
+        "a.yaml",
+        "schedule: { every: 10s }\nalert: { failures: 2, within: 1h }\ncommand: { run: ['true'] }\n",
+    )])
+    .await;
+    for index in 0..60 {
+        world.pass(Duration::from_secs(10));
+        world.settle().await;
+        let bad = index == 0 || index == 59;
+        world.end("a", if bad { failed(FailureClass::Permanent, "no") } else { succeeded() });
+        world.settle().await;
+    }
+    assert_eq!(world.open_incidents().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_retry_planned_by_a_wrong_clock_does_not_wait_for_its_day() {
+    let mut world = World::with(&[(
+        "a.yaml",
+        "schedule: { every: 1m }\nretry: { attempts: 2 }\ncommand: { run: ['true'] }\n",
+    )])
+    .await;
+    world.pass(MINUTE);
+    world.settle().await;
+    let right = world.now();
+    world.set_clock(right + Duration::from_hours(24 * 365));
+    world.settle().await;
+    world.end("a", failed(FailureClass::Transient, "no answer"));
+    world.settle().await;
+    world.set_clock(right);
+    world.settle().await;
+    world.pass(MINUTE);
+    world.settle().await;
+    assert_eq!(world.under_way(), ["a#2"]);
+}
+
+#[tokio::test]
+async fn a_clock_that_was_ahead_holds_up_no_chain_and_no_alarm() {
+    let mut world = World::with(&[
+        ("a.yaml", "command: { run: ['true'] }\nfreshness: 1h\n"),
+        ("b.yaml", "after: [a]\ncommand: { run: ['true'] }\n"),
+    ])
+    .await;
+    let right = world.now();
+    world.set_clock(right + Duration::from_hours(24 * 365));
+    for _ in 0..2 {
+        world.run("a").await;
+        world.settle().await;
+        world.end("a", succeeded());
+        world.settle().await;
+        assert_eq!(world.under_way(), ["b#1"]);
+        world.end("b", succeeded());
+        world.settle().await;
+        world.set_clock(right + MINUTE);
+        world.settle().await;
+        world.pass(MINUTE);
+    }
+    world.kill().await;
+    world.pass(Duration::from_hours(2));
+    world.settle().await;
+    assert_eq!(world.open_incidents().await.len(), 1, "an hour without a success is told");
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! What readers get, in which order, and what is left out.
 
 use jada::model::{Cause, JobId, NotRun, Outcome, RunId, SlotState};
-use jada::store::{Change, RunQuery, SlotQuery, SlotRow, Summary};
+use jada::store::{Change, EndQuery, RunQuery, SlotQuery, SlotRow, Summary};
 use jiff::Timestamp;
 
 use crate::world::{
@@ -185,12 +185,20 @@ pub(crate) async fn recent_ends_are_in_order_of_their_end(open: Opener) {
     world.apply(8, Change::Close { run: waits, state: finished(8, &cancelled) }).await;
     let ends: Vec<(Timestamp, Outcome)> =
         vec![(at(8), cancelled), (at(6), late), (at(3), success()), (at(2), failure("first"))];
+    let all = EndQuery { job: world.alpha, until: at(8), failed: false, limit: 9 };
     for limit in [0, 1, 3, 9] {
-        let got = world.store.recent_ends(world.alpha, limit).await.unwrap();
+        let got = world.store.recent_ends(EndQuery { limit, ..all }).await.unwrap();
         assert_eq!(got, ends[..(limit as usize).min(4)]);
     }
-    assert_eq!(world.store.recent_ends(world.beta, 9).await.unwrap(), []);
-    assert_eq!(world.store.recent_ends(JobId(999), 9).await.unwrap(), []);
+    // What a clock that was ahead has recorded is not the newest.
+    let got = world.store.recent_ends(EndQuery { until: at(7), ..all }).await.unwrap();
+    assert_eq!(got, ends[1..]);
+    let failures: Vec<_> = ends.iter().filter(|(_, end)| !end.is_success()).cloned().collect();
+    let failed = EndQuery { failed: true, ..all };
+    assert_eq!(world.store.recent_ends(failed).await.unwrap(), failures);
+    for job in [world.beta, JobId(999)] {
+        assert_eq!(world.store.recent_ends(EndQuery { job, ..all }).await.unwrap(), []);
+    }
 }
 
 pub(crate) async fn summaries_count(open: Opener) {

@@ -9,8 +9,8 @@ use jada::model::{
     NotRun, Outcome, Revision, Run, RunId, RunState, SlotState,
 };
 use jada::store::{
-    Applied, Change, JobEntry, JobState, Keep, Pause, RunQuery, RunRow, SlotQuery, SlotRow,
-    Summary, slot_state,
+    Applied, Change, EndQuery, JobEntry, JobState, Keep, Pause, RunQuery, RunRow, SlotQuery,
+    SlotRow, Summary, slot_state,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -110,7 +110,7 @@ impl Model {
                     row.run.state = state.clone();
                     row.run.job
                 });
-                job.map(|job| self.remember(job, state))
+                job.map(|job| self.remember(job, state, now))
             }
             Change::Release { run, ready_at, why } => self.release(*run, *ready_at, why),
             Change::Pause { job, pause } => self.pause(*job, pause.as_ref()),
@@ -146,10 +146,9 @@ impl Model {
         };
         self.runs.push(Row { run, revision, attempts: Vec::new() });
         if let Cause::After(_) = cause {
-            let last = &mut self.job(job).unwrap().state.last_after;
-            *last = Some(last.unwrap_or(now).max(now));
+            self.job(job).unwrap().state.last_after = Some(now);
         }
-        self.remember(job, state);
+        self.remember(job, state, now);
         Applied::Recorded(id)
     }
 
@@ -170,7 +169,7 @@ impl Model {
         row.attempts.push(Attempt { no: fence, node, started_at: since, ended_at: now, outcome });
         row.run.state = next.clone();
         let job = row.run.job;
-        self.remember(job, next);
+        self.remember(job, next, now);
         Some(())
     }
 
@@ -291,7 +290,7 @@ impl Model {
         matches!(row.run.state, RunState::Queued { .. }).then_some(row)
     }
 
-    fn remember(&mut self, job: JobId, state: &RunState) {
+    fn remember(&mut self, job: JobId, state: &RunState, now: Timestamp) {
         let (at, count) = match state {
             RunState::Queued { .. } | RunState::Running { .. } => return,
             RunState::Finished { at, .. } => (at, 1),
@@ -301,8 +300,9 @@ impl Model {
         let RunState::Finished { at, outcome } = state else { return };
         let job = self.job(job).unwrap();
         if outcome.is_success() {
-            job.state.last_success = Some(job.state.last_success.unwrap_or(*at).max(*at));
-        } else if job.last_failure.as_ref().is_none_or(|(last, _)| last <= at) {
+            let last = job.state.last_success.filter(|last| *last <= now);
+            job.state.last_success = Some(last.unwrap_or(*at).max(*at));
+        } else if job.last_failure.as_ref().is_none_or(|(last, _)| last <= at || *last > now) {
             job.last_failure = Some((*at, outcome.message().to_owned()));
         }
     }
@@ -397,12 +397,14 @@ impl Model {
         hits.into_iter().map(row).collect()
     }
 
-    pub(crate) fn recent_ends(&self, job: JobId, limit: usize) -> Vec<(Timestamp, Outcome)> {
+    pub(crate) fn recent_ends(&self, query: EndQuery) -> Vec<(Timestamp, Outcome)> {
         let mut ends: Vec<_> = self
             .runs
             .iter()
-            .filter(|row| row.run.job == job)
+            .filter(|row| row.run.job == query.job)
             .filter_map(|row| match &row.run.state {
+                RunState::Finished { at, .. } if *at > query.until => None,
+                RunState::Finished { outcome, .. } if query.failed && outcome.is_success() => None,
                 RunState::Finished { at, outcome } => Some((*at, row.run.id, outcome.clone())),
                 RunState::Queued { .. } | RunState::Running { .. } | RunState::NotRun { .. } => {
                     None
@@ -410,7 +412,7 @@ impl Model {
             })
             .collect();
         ends.sort_by_key(|(at, id, _)| std::cmp::Reverse((*at, *id)));
-        ends.into_iter().take(limit).map(|(at, _, outcome)| (at, outcome)).collect()
+        ends.into_iter().take(query.limit as usize).map(|(at, _, outcome)| (at, outcome)).collect()
     }
 
     pub(crate) fn blocked_tail(&self, job: JobId, limit: usize) -> Vec<RunId> {

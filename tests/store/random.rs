@@ -7,7 +7,7 @@ use jada::model::{
     Cause, Failure, FailureClass, Holder, IncidentChange, JobId, NodeId, NotRun, Outcome, Revision,
     RunId, RunState, Severity, SlotState,
 };
-use jada::store::{Batch, Change, JobEntry, Keep, Pause, RunQuery, SlotQuery, Store};
+use jada::store::{Batch, Change, EndQuery, JobEntry, Keep, Pause, RunQuery, SlotQuery, Store};
 use jiff::Timestamp;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -322,8 +322,10 @@ impl Pair {
         }
         for job in &model.jobs {
             let id = job.state.id;
-            let ends = store.recent_ends(id, 4).await.unwrap();
-            assert_eq!(ends, model.recent_ends(id, 4));
+            for (failed, until) in [(false, 9999), (true, 9999), (false, 20)] {
+                let query = EndQuery { job: id, until: at(until), failed, limit: 4 };
+                assert_eq!(store.recent_ends(query).await.unwrap(), model.recent_ends(query));
+            }
             let tail = store.blocked_tail(id, 3).await.unwrap();
             let tail: Vec<_> = tail.into_iter().map(|run| run.id).collect();
             assert_eq!(tail, model.blocked_tail(id, 3));

@@ -99,9 +99,8 @@ impl At<'_> {
 
     /// Remembers that a run after others was recorded.
     fn follow(&self, job: JobId) -> Result<()> {
-        let mut update = self.connection.prepare_cached(
-            "UPDATE job SET last_after = max(coalesce(last_after, ?2), ?2) WHERE id = ?1",
-        )?;
+        let mut update =
+            self.connection.prepare_cached("UPDATE job SET last_after = ?2 WHERE id = ?1")?;
         update.execute([job.0, self.now()]).map(drop)
     }
 
@@ -265,18 +264,20 @@ impl At<'_> {
              ON CONFLICT DO UPDATE SET count = count + excluded.count",
         )?;
         count.execute([job.0, hour(at), to.code, to.count])?;
-        let failure = to.end.text.unwrap_or_default();
+        let (failure, now) = (to.end.text.unwrap_or_default(), self.now());
         let (sql, columns): (_, &[&dyn ToSql]) = match to.code {
             RAN => (
-                "UPDATE job SET ended = ended + 1, \
-                 last_success = max(coalesce(last_success, ?2), ?2) WHERE id = ?1",
-                &[&job.0, &at],
+                // One that lies ahead of now was told by a wrong clock, and would stand for years.
+                "UPDATE job SET ended = ended + 1, last_success = \
+                 iif(last_success BETWEEN ?2 AND ?3, last_success, ?2) WHERE id = ?1",
+                &[&job.0, &at, &now],
             ),
             FAILED => (
                 "UPDATE job SET ended = ended + 1, \
-                 last_failure = iif(?2 >= coalesce(last_failed_at, ?2), ?3, last_failure), \
-                 last_failed_at = max(coalesce(last_failed_at, ?2), ?2) WHERE id = ?1",
-                &[&job.0, &at, &failure],
+                 last_failure = iif(last_failed_at > ?2 AND last_failed_at <= ?4, last_failure, ?3), \
+                 last_failed_at = iif(last_failed_at BETWEEN ?2 AND ?4, last_failed_at, ?2) \
+                 WHERE id = ?1",
+                &[&job.0, &at, &failure, &now],
             ),
             _ => ("UPDATE job SET ended = ended + 1 WHERE id = ?1", &[&job.0]),
         };

@@ -39,8 +39,8 @@ use self::reader::Reader;
 use self::request::{Reply, Request};
 use self::writer::Writer;
 use super::{
-    Applied, Batch, Error, JobEntry, JobState, Keep, NewNode, Result, RunQuery, RunRow, SlotQuery,
-    SlotRow, Store, Summary,
+    Applied, Batch, EndQuery, Error, JobEntry, JobState, Keep, NewNode, Result, RunQuery, RunRow,
+    SlotQuery, SlotRow, Store, Summary,
 };
 use crate::model::{Attempt, Incident, JobId, JobName, NodeId, Outcome, Run, RunId};
 
@@ -207,8 +207,8 @@ impl Store for Sqlite {
         self.reader.read(move |connection| query::summaries(connection, since)).await
     }
 
-    async fn recent_ends(&self, job: JobId, limit: u32) -> Result<Vec<(Timestamp, Outcome)>> {
-        self.reader.read(move |connection| query::recent_ends(connection, job, limit)).await
+    async fn recent_ends(&self, query: EndQuery) -> Result<Vec<(Timestamp, Outcome)>> {
+        self.reader.read(move |connection| query::recent_ends(connection, query)).await
     }
 
     async fn blocked_tail(&self, job: JobId, limit: u32) -> Result<Vec<Run>> {

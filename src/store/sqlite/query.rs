@@ -18,7 +18,7 @@ use super::columns::{
 use crate::model::{
     Attempt, Cause, JobId, JobName, Outcome, Revision, Run, RunId, RunState, SlotState,
 };
-use crate::store::{RunQuery, RunRow, SlotQuery, SlotRow, Summary, slot_state};
+use crate::store::{EndQuery, RunQuery, RunRow, SlotQuery, SlotRow, Summary, slot_state};
 
 /// Every run that is queued or running, oldest first.
 pub(super) fn live_runs(connection: &Connection) -> Result<Vec<Run>> {
@@ -194,18 +194,18 @@ fn slot_row(row: &Row<'_>) -> Result<Option<SlotRow>> {
     Ok(Some(SlotRow { job, slot, state, reason, run, count, attempts, started_at, ended_at }))
 }
 
-/// Ends of the job's last runs, newest first.
+/// Ends of a job's runs, newest first.
 pub(super) fn recent_ends(
     connection: &Connection,
-    job: JobId,
-    limit: u32,
+    asked: EndQuery,
 ) -> Result<Vec<(Timestamp, Outcome)>> {
-    let mut query = connection.prepare_cached(&ends_sql())?;
+    let mut query = connection.prepare_cached(&ends_sql(asked.failed))?;
     let read = |row: &Row<'_>| {
         let end = outcome([row.get(1)?, row.get(2)?, row.get(3)?], text(row, 4)?)?;
         Ok((time(row.get(0)?)?, end))
     };
-    query.query_map(params![job.0, limit], read)?.collect()
+    let until = asked.until.as_millisecond();
+    query.query_map(params![asked.job.0, asked.limit, until], read)?.collect()
 }
 
 /// What a credential blocked of a job since the last of the same kind that was not, newest first.
@@ -226,15 +226,16 @@ pub(super) fn blocked_tail(connection: &Connection, job: JobId, limit: u32) -> R
     Ok(tail)
 }
 
-fn ends_sql() -> String {
-    let leg = |code| {
+fn ends_sql(failed: bool) -> String {
+    let leg = |code: &i64| {
         format!(
             "SELECT * FROM (SELECT id, ended_at FROM run INDEXED BY run_end \
-             WHERE job = ?1 AND state >= 2 AND state = {code} \
+             WHERE job = ?1 AND state >= 2 AND state = {code} AND ended_at <= ?3 \
              ORDER BY ended_at DESC, id DESC LIMIT ?2)"
         )
     };
-    let hits = [leg(RAN), leg(FAILED)].join(" UNION ALL ");
+    let codes: &[i64] = if failed { &[FAILED] } else { &[RAN, FAILED] };
+    let hits = codes.iter().map(leg).collect::<Vec<_>>().join(" UNION ALL ");
     format!(
         "SELECT r.ended_at, r.class, r.exit_code, r.retry_after, r.text \
          FROM (SELECT * FROM ({hits}) ORDER BY ended_at DESC, id DESC LIMIT ?2) AS hit \
@@ -386,10 +387,13 @@ mod tests {
                 });
             }
         }
-        same_price(&small, &large, |connection, _| {
-            recent_ends(connection, JobId(1), 5).unwrap();
-            ends_sql()
-        });
+        for failed in [false, true] {
+            same_price(&small, &large, |connection, newest| {
+                let query = EndQuery { job: JobId(1), until: minute(newest - 9), failed, limit: 5 };
+                recent_ends(connection, query).unwrap();
+                ends_sql(failed)
+            });
+        }
     }
 
     /// `ask` is told the newest slot's minute, and returns the statement that it has used.
