@@ -166,7 +166,7 @@ fn in_folder(fill: impl FnOnce(&Path)) -> Vec<Diagnostic> {
     fs::create_dir(&jobs).unwrap();
     fill(&jobs);
     let settings = Settings::defaults(dir.path());
-    let config = Config { file: None, settings, diagnostics: Vec::new() };
+    let config = Config::of(settings);
     let mut diagnostics = spec::check(&[], &config, now()).diagnostics;
     for diagnostic in &mut diagnostics {
         let source = &diagnostic.source;

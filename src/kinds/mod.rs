@@ -24,7 +24,7 @@ use tokio::sync::watch;
 pub use work::{Kinds, Work, check};
 
 use crate::clock::Clock;
-use crate::model::{AttemptNo, Cause, JobName, NodeId, Outcome, RunId};
+use crate::model::{AttemptNo, Binding, Cause, JobName, NodeId, Outcome, RunId};
 
 /// Performs attempts. The real one is [`Kinds`]; simulations script theirs.
 #[async_trait]
@@ -72,6 +72,8 @@ pub struct Setting {
     pub grace: Duration,
     /// Limits on what a process of the job may use.
     pub limits: ProcessLimits,
+    /// The credentials that programs of the job get.
+    pub bindings: Arc<[Binding]>,
 }
 
 /// Limits on each process of a job; `None` is the system's own.

@@ -21,6 +21,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value as Json;
 
+use crate::model::{Binding, Channel};
 use crate::yaml::{Code, Decoder, Source, Span, decode};
 
 /// Values that are known of every attempt, with what is under them; `slot` is a text itself.
@@ -40,6 +41,8 @@ pub struct Names<'a> {
     pub params: &'a BTreeMap<String, Json>,
     /// The variables under `env`.
     pub env: Vec<&'a str>,
+    /// The job's credentials, which no template may name.
+    pub bindings: &'a [Binding],
 }
 
 /// What is wrong with a template.
@@ -86,7 +89,7 @@ pub fn report(text: &str, span: Span, names: &Names<'_>, cx: &mut Decoder) {
 
 /// Where a part of a text stands in its file. Where the text is not written as it reads (a block of
 /// several lines, escapes), the part is looked for behind the text's beginning.
-fn place(text: &str, span: Span, part: &Range<usize>, source: &Source) -> Span {
+pub(super) fn place(text: &str, span: Span, part: &Range<usize>, source: &Source) -> Span {
     let start = span.start as usize;
     if source.slice(span) == text {
         return Span::new(start + part.start..start + part.end);
@@ -253,6 +256,8 @@ impl Check<'_> {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let wrong = match names.as_slice() {
             ["params", rest @ ..] => self.param(rest, shown),
+            ["env", name] if self.binds(name) => return self.refuse(raw),
+            ["credentials", ..] if !self.free => return self.refuse(raw),
             ["env", name] if self.names.env.contains(name) => None,
             ["env", name] => Some(self.unknown_variable(name)),
             ["env"] => {
@@ -269,6 +274,23 @@ impl Check<'_> {
         if let Some((message, help)) = wrong {
             self.report(raw, Code::TemplateUnknownValue, &message, &help);
         }
+    }
+
+    /// Whether a binding fills the variable.
+    fn binds(&self, name: &str) -> bool {
+        self.names.bindings.iter().any(|binding| match &binding.channel {
+            Channel::File(_) => false,
+            Channel::Variable(variable) => variable == name,
+        })
+    }
+
+    /// What is filled in becomes an argument, a variable or a message, and everybody on the host can read
+    /// the arguments of a process.
+    fn refuse(&mut self, raw: &str) {
+        let message = "a credential can't be filled into a text";
+        let help = "let the program read its variable or, better, its file; of an HTTP check, write \
+                    `credential: NAME`";
+        self.report(raw, Code::CredentialInTemplate, message, help);
     }
 
     fn param(&self, names: &[&str], shown: bool) -> Option<(String, String)> {
@@ -409,7 +431,8 @@ mod tests {
     /// What is wrong, with the part of the text that it is told at.
     fn problems(text: &str) -> Vec<String> {
         let params = params();
-        let found = check(text, &Names { params: &params, env: vec!["HOME", "PATH"] });
+        let found =
+            check(text, &Names { params: &params, env: vec!["HOME", "PATH"], bindings: &[] });
         let told = found.iter().map(|problem| {
             let at = text.get(problem.at.clone()).expect("places are in the text");
             format!("{at} -> {}; {}", problem.message, problem.help)

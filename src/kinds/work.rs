@@ -15,7 +15,7 @@ use super::health::{self, HealthSpec};
 use super::process::environment;
 use super::template::{self, Names};
 use super::{AttemptContext, Perform};
-use crate::model::{Failure, Outcome};
+use crate::model::{CredentialName, Failure, Outcome};
 use crate::yaml::decode::choice::OneOf;
 use crate::yaml::decode::values::{Entries, ScalarText};
 use crate::yaml::{Code, Decode, Decoder, Located, Node};
@@ -39,6 +39,29 @@ impl Work {
         match self {
             Self::Command(_) => "command",
             Self::Health(_) => "health",
+        }
+    }
+
+    /// The credentials that it looks at besides those that the job binds.
+    pub fn credentials(&self) -> impl Iterator<Item = &CredentialName> {
+        self.looked_at().into_iter().map(|name| &name.value)
+    }
+
+    /// The same with their places.
+    #[must_use]
+    pub fn looked_at(&self) -> Vec<&Located<CredentialName>> {
+        match self {
+            Self::Command(_) => Vec::new(),
+            Self::Health(spec) => spec.looked_at(),
+        }
+    }
+
+    /// Requests that the daemon adds a credential to: the binding's name, and the address.
+    #[must_use]
+    pub fn signed_requests(&self) -> Vec<(&Located<String>, &Located<String>)> {
+        match self {
+            Self::Command(_) => Vec::new(),
+            Self::Health(spec) => spec.signed_requests(),
         }
     }
 }
@@ -88,7 +111,7 @@ pub fn check(
         Some(Work::Command(spec)) => spec.inherit_env.as_slice(),
         Some(Work::Health(_)) | None => &[],
     };
-    let inherited = Names { params: known.params, env: command::inherited_names(also) };
+    let inherited = Names { env: command::inherited_names(also), ..known.clone() };
     for (_, value) in env.iter().flat_map(|env| &env.0) {
         template::report(&value.value.0, value.span, &inherited, cx);
     }

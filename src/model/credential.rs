@@ -67,6 +67,16 @@ pub enum Channel {
     Variable(String),
 }
 
+impl Channel {
+    /// The variable, whatever it holds.
+    #[must_use]
+    pub fn variable(&self) -> &String {
+        match self {
+            Self::File(variable) | Self::Variable(variable) => variable,
+        }
+    }
+}
+
 /// Where a credential stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

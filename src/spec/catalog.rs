@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::kinds::{Setting, Work};
-use crate::model::{JobName, Policy, Revision};
+use crate::model::{Binding, CredentialName, JobName, Policy, Revision};
 use crate::plan::schedule::Schedule;
 use crate::yaml::Diagnostic;
 
@@ -34,12 +34,20 @@ pub struct Job {
     pub work: Arc<Work>,
     /// How it is done.
     pub setting: Arc<Setting>,
-    /// Binding to credential.
-    pub credentials: BTreeMap<String, String>,
+    /// The credentials that its programs get.
+    pub bindings: Arc<[Binding]>,
     /// Where it is defined.
     pub file: Arc<Path>,
     /// The line there, from 1.
     pub line: u32,
+}
+
+impl Job {
+    /// The credentials that it needs, each once or more often.
+    pub fn credentials(&self) -> impl Iterator<Item = &CredentialName> {
+        let bound = self.bindings.iter().map(|binding| &binding.credential);
+        bound.chain(self.work.credentials())
+    }
 }
 
 /// All valid jobs now, and the state of the files that they come from.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::catalog::Catalog;
 use super::config::{self, Config, FILE};
 use super::cross::{self, Candidate};
 use super::crowd;
@@ -43,20 +44,17 @@ impl Checked {
 pub fn check(paths: &[PathBuf], config: &Config, now: Timestamp) -> Checked {
     let mut checked = Checked::default();
     if paths.is_empty() {
-        checked.config(config);
-        checked.folder(&config.settings, now);
+        checked.whole(config, now);
     }
     let mut files = Vec::new();
     for path in paths {
         if path.file_name().is_some_and(|name| name == FILE) {
             checked.config(&config::read(path));
         } else if path.join(FILE).is_file() {
-            let inner = config::read(&path.join(FILE));
-            checked.config(&inner);
-            checked.folder(&inner.settings, now);
+            checked.whole(&config::read(&path.join(FILE)), now);
         } else if path.is_dir() {
             let settings = Settings { jobs_dir: path.clone(), ..config.settings.clone() };
-            checked.folder(&settings, now);
+            let _catalog = checked.folder(&settings, now);
         } else {
             files.push(path.clone());
         }
@@ -72,12 +70,26 @@ impl Checked {
         self.diagnostics.extend(config.diagnostics.iter().cloned());
     }
 
-    fn folder(&mut self, settings: &Settings, now: Timestamp) {
+    /// Settings with the jobs folder that they name.
+    fn whole(&mut self, config: &Config, now: Timestamp) {
+        self.config(config);
+        let catalog = self.folder(&config.settings, now);
+        // A job that can't be read may be the one that uses it.
+        if catalog.trouble.is_some() || catalog.bad_files().next().is_some() {
+            return;
+        }
+        let used: HashSet<_> = catalog.jobs.values().flat_map(|job| job.credentials()).collect();
+        let unused = config.unused.iter().filter(|(name, _)| !used.contains(name));
+        self.diagnostics.extend(unused.map(|(_, told)| told.clone()));
+    }
+
+    fn folder(&mut self, settings: &Settings, now: Timestamp) -> Catalog {
         let catalog = load(settings, now, None);
         self.files += catalog.files.len();
         self.jobs += catalog.jobs.len();
         self.diagnostics.extend(catalog.diagnostics().cloned());
         self.diagnostics.extend(crowd::lint(&catalog, settings, now));
+        catalog
     }
 
     /// Checks single files beside those of the jobs folder, which they may refer to. A file of the same

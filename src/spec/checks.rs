@@ -16,6 +16,7 @@ use super::numbers::TICK;
 use super::policy::{AlertSection, CatchUpForm, CatchUpWord, OverlapForm, OverlapWord};
 use super::settings::Settings;
 use super::{paths, secret};
+use crate::credentials::declare::texts::is_variable;
 use crate::kinds;
 use crate::kinds::template::Names;
 use crate::model::CredentialName;
@@ -28,11 +29,13 @@ use crate::yaml::{Code, Decoder, Entry, Located, Node, Span};
 pub(super) fn references(section: &JobSection, settings: &Settings, cx: &mut Decoder) {
     pool(section.pool.as_ref(), settings, cx);
     notifiers(section.alert.as_ref(), settings, cx);
+}
+
+/// Checks that a credential is declared.
+pub(super) fn credential(name: &str, at: Span, settings: &Settings, cx: &mut Decoder) {
     let known = settings.credentials.keys().chain(&settings.refused_credentials);
     let known: Vec<&str> = known.map(CredentialName::as_str).collect();
-    for (_, name) in section.credentials.iter().flat_map(|bindings| &bindings.0) {
-        declared(&CREDENTIAL, (&name.value.0, name.span), &known, cx);
-    }
+    declared(&CREDENTIAL, (name, at), &known, cx);
 }
 
 /// Checks the defaults of `jada.yaml` as if they stood in a job.
@@ -43,7 +46,8 @@ pub(super) fn defaults(section: &DefaultsSection, settings: &Settings, cx: &mut 
     modes(section.catch_up.as_ref(), section.overlap.as_ref(), cx);
     environment(section.env.as_ref(), cx);
     let none = BTreeMap::new();
-    let known = Names { params: section.params.as_ref().unwrap_or(&none), env: Vec::new() };
+    let params = section.params.as_ref().unwrap_or(&none);
+    let known = Names { params, env: Vec::new(), bindings: &[] };
     kinds::check(None, section.env.as_ref(), &known, cx);
     if let Some(given) = section.working_dir.as_ref() {
         paths::folder(&settings.base().join(&given.value), given.span, cx);
@@ -140,11 +144,6 @@ pub(super) fn environment(env: Option<&Entries<Located<ScalarText>>>, cx: &mut D
     }
 }
 
-fn is_variable(name: &str) -> bool {
-    let legal = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && name.chars().all(legal)
-}
-
 /// Reports variables whose name says that their value is a secret, in the job's `env` and in its kind's.
 /// The places of the values are added to `masks`.
 pub(super) fn secrets(root: &Node<'_>, cx: &mut Decoder, masks: &mut Vec<Range<usize>>) {
@@ -158,6 +157,12 @@ pub(super) fn secrets(root: &Node<'_>, cx: &mut Decoder, masks: &mut Vec<Range<u
             );
             secret_entry(entry, &help, cx, masks);
         }
+    }
+    let bindings = root.get("credentials").map_or(&[][..], |entry| entry.value.entries());
+    for entry in bindings.iter().flat_map(|binding| binding.value.entries()) {
+        let help =
+            "declare a credential in jada.yaml with the place where it is kept, and `use` that";
+        secret_entry(entry, help, cx, masks);
     }
 }
 

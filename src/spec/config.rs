@@ -155,9 +155,17 @@ pub struct Config {
     pub settings: Settings,
     /// What there is to say about the file.
     pub diagnostics: Vec<Diagnostic>,
+    /// For each credential, what there is to say where no job uses it.
+    pub unused: Vec<(CredentialName, Diagnostic)>,
 }
 
 impl Config {
+    /// Settings without a file.
+    #[must_use]
+    pub fn of(settings: Settings) -> Self {
+        Self { file: None, settings, diagnostics: Vec::new(), unused: Vec::new() }
+    }
+
     /// Whether the daemon may start with it.
     #[must_use]
     pub fn is_good(&self) -> bool {
@@ -175,18 +183,20 @@ pub fn read(path: &Path) -> Config {
             Err(refused) => refused,
         },
         Err(Unreadable::Gone) => {
-            return Config { file: None, settings, diagnostics: Vec::new() };
+            return Config::of(settings);
         }
         Err(refused) => refused.diagnostic(path),
     };
-    Config { file: Some(path.to_owned()), settings, diagnostics: vec![refused] }
+    let file = Some(path.to_owned());
+    Config { file, diagnostics: vec![refused], ..Config::of(settings) }
 }
 
 fn decode(path: &Path, source: &Source, settings: Settings) -> Config {
     let (source, mut diagnostics) = secret::masked(source);
     let (documents, found) = yaml::parse(&source);
     diagnostics.extend(found);
-    let mut config = Config { file: Some(path.to_owned()), settings, diagnostics };
+    let file = Some(path.to_owned());
+    let mut config = Config { file, diagnostics, ..Config::of(settings) };
     let Some((first, more)) = documents.split_first() else { return config };
     let mut cx = Decoder::new(&source);
     if let Some(second) = more.first() {
@@ -209,7 +219,8 @@ fn decode(path: &Path, source: &Source, settings: Settings) -> Config {
         }
     }
     config.diagnostics.extend(cx.finish());
-    secret::hide(&source, &masks, &mut config.diagnostics);
+    let source = secret::hide(&source, &masks, &mut config.diagnostics);
+    config.unused = unused(&first.root, &source, &config.settings);
     config
 }
 
@@ -319,6 +330,24 @@ fn credentials(
         }
     }
     settings.credentials = Arc::new(declared);
+}
+
+/// What there is to say of each declared credential that no job uses.
+fn unused(
+    root: &Node<'_>,
+    source: &Source,
+    settings: &Settings,
+) -> Vec<(CredentialName, Diagnostic)> {
+    let entries = root.get("credentials").map_or(&[][..], |entry| entry.value.entries());
+    let told = entries.iter().filter_map(|entry| {
+        let name = CredentialName::parse(&entry.key).ok()?;
+        let at = settings.credentials.contains_key(&name).then_some(entry.key_span)?;
+        let message = format!("no job uses the credential `{name}`");
+        let mut told = Diagnostic::new(Code::UnusedCredential, source, at, message);
+        told.help(format!("remove it, or bind it in a job: `credentials: {{ api: {name} }}`"));
+        Some((name, told))
+    });
+    told.collect()
 }
 
 /// Names of notifiers. That they do nothing yet is said of each.

@@ -8,12 +8,13 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
+use super::bindings::{self, BindingForm};
 use super::catalog::Job;
 use super::config::DefaultsSection;
 use super::file::{Mention, Reader};
 use super::forms::Tried;
 use super::hash::Hash;
-use super::names::{self, CredentialText, NameText};
+use super::names::{self, NameText};
 use super::numbers::Seconds;
 use super::policy::{
     self, AlertSection, CatchUpForm, LimitsSection, OverlapForm, RetryForm, TimeoutForm,
@@ -23,7 +24,7 @@ use super::settings::Settings;
 use super::{checks, normal, paths};
 use crate::kinds::template::Names;
 use crate::kinds::{self, Setting, Work};
-use crate::model::{JobName, Policy, Revision};
+use crate::model::{Binding, Channel, JobName, Policy, Revision};
 use crate::plan::schedule::Schedule;
 use crate::yaml::decode::quantity::DurationText;
 use crate::yaml::decode::values::{Entries, OneOrMany, ScalarText};
@@ -53,8 +54,9 @@ section! {
         pub timeout: Tried<TimeoutForm>,
         /// How often and how soon a failed attempt is repeated; a number is the attempts in all.
         pub retry: Tried<RetryForm>,
-        /// Credentials by the names that the job uses for them.
-        pub credentials: Tried<Entries<Located<CredentialText>>>,
+        /// Credentials by the names that the job uses for them. A name alone, as in `api: example/one`, puts
+        /// the access token into a file whose path is in `API_TOKEN_FILE`.
+        pub credentials: Tried<Entries<Tried<BindingForm>>>,
         /// Variables to set. Values are templates.
         pub env: Tried<Entries<Located<ScalarText>>>,
         /// Where programs start; the folder of `jada.yaml` where it is not given.
@@ -83,7 +85,7 @@ const POLICY_KEYS: &[&str] =
     &["catch_up", "overlap", "deadline", "timeout", "retry", "pool", "after", "freshness", "alert"];
 
 /// The keys that a [`Setting`] comes from.
-const SETTING_KEYS: &[&str] = &["env", "working_dir", "params", "timeout", "limits"];
+const SETTING_KEYS: &[&str] = &["env", "working_dir", "params", "timeout", "limits", "credentials"];
 
 /// Decodes one document; `stem` is the name of a job that names none. `None` where it is no mapping.
 pub(super) fn decode(
@@ -101,7 +103,9 @@ pub(super) fn decode(
     checks::deadline(section.deadline.as_ref(), cx);
     checks::modes(section.catch_up.as_ref(), section.overlap.as_ref(), cx);
     checks::environment(section.env.as_ref(), cx);
-    values(&section, &reader.settings.defaults.section, cx);
+    let bindings =
+        bindings::read(section.credentials.as_ref(), section.env.as_ref(), reader.settings, cx);
+    values(&section, reader.settings, &bindings, cx);
     paths::check(reader, &section, cx);
     let compiled = compile(reader, &section, &asked, name.as_ref(), cx);
     let after = section.after.iter().flat_map(|names| &names.0);
@@ -113,7 +117,9 @@ pub(super) fn decode(
     };
     if let (Some(name), Some(compiled), false) = (name, compiled, cx.has_errors()) {
         let line = cx.source().position(name.span.start).line;
-        let job = assemble(reader, &section, root, (name.value, compiled, &asked));
+        let (schedule, asked) = (compiled, asked.as_slice());
+        let parts = Parts { name: name.value, schedule, asked, bindings };
+        let job = assemble(reader, &section, root, parts);
         mention.job = job.map(|job| Arc::new(Job { line, ..job }));
     }
     Some(mention)
@@ -141,13 +147,20 @@ fn compile(
 }
 
 /// Checks the templates of the job and its work against the values that there will be.
-fn values(section: &JobSection, defaults: &DefaultsSection, cx: &mut Decoder) {
+fn values(section: &JobSection, settings: &Settings, bindings: &[Binding], cx: &mut Decoder) {
     let none = BTreeMap::new();
+    let defaults = &settings.defaults.section;
     let params = section.params.as_ref().or(defaults.params.as_ref()).unwrap_or(&none);
     let env = section.env.as_ref().or(defaults.env.as_ref());
-    let env = env.iter().flat_map(|env| &env.0).map(|(name, _)| name.as_str()).collect();
-    let known = Names { params, env };
+    let env = env.iter().flat_map(|env| &env.0).map(|(name, _)| name.as_str());
+    // A file's path is no secret, and some programs want it as an argument.
+    let files = bindings.iter().filter(|binding| matches!(binding.channel, Channel::File(_)));
+    let env = env.chain(files.map(|binding| binding.channel.variable().as_str())).collect();
+    let known = Names { params, env, bindings };
     kinds::check(section.work.as_ref(), section.env.as_ref(), &known, cx);
+    if let Some(work) = section.work.as_ref() {
+        bindings::of_work(work, bindings, settings, cx);
+    }
 }
 
 /// The name and where it stands, or where it is missing.
@@ -181,12 +194,20 @@ fn name(
     }
 }
 
+/// What was read of a job before it is put together.
+struct Parts<'a> {
+    name: JobName,
+    schedule: Arc<Schedule>,
+    asked: &'a [Asked],
+    bindings: Arc<[Binding]>,
+}
+
 /// The job, once everything is known to be good.
 fn assemble(
     reader: &mut Reader<'_>,
     section: &JobSection,
     root: &Node<'_>,
-    (name, compiled, asked): (JobName, Arc<Schedule>, &[Asked]),
+    parts: Parts<'_>,
 ) -> Option<Job> {
     let work = section.work.as_ref()?;
     let hashes = Hashes::of(root);
@@ -195,10 +216,10 @@ fn assemble(
         .intern
         .policies
         .get(hashes.of_keys(POLICY_KEYS), || build_policy(section, &defaults.section));
-    let setting = reader
-        .intern
-        .settings
-        .get(hashes.of_keys(SETTING_KEYS), || build_setting(section, reader.settings));
+    let setting = reader.intern.settings.get(hashes.of_keys(SETTING_KEYS), || {
+        let bindings = parts.bindings.clone();
+        Setting { bindings, ..build_setting(section, reader.settings) }
+    });
     let kind = hashes.of_keys(&[work.kind()]);
     let work = reader.intern.works.get(kind, || work.clone());
     let enabled = section.enabled.0.unwrap_or(true);
@@ -207,19 +228,18 @@ fn assemble(
         .intern
         .labels
         .get(hashes.of_keys(&["labels"]), || labels.map(texts).unwrap_or_default());
-    let credentials = section.credentials.iter().flat_map(|bindings| &bindings.0);
     Some(Job {
         revision: hashes.revision(defaults.hash),
-        schedule_revision: schedule::revision(asked, enabled),
-        name,
+        schedule_revision: schedule::revision(parts.asked, enabled),
+        name: parts.name,
         description: section.description.0.clone().unwrap_or_default(),
         enabled,
         labels,
-        schedule: compiled,
+        schedule: parts.schedule,
         policy,
         work,
         setting,
-        credentials: credentials.map(|(key, to)| (key.value.clone(), to.value.0.clone())).collect(),
+        bindings: parts.bindings,
         file: reader.file.clone(),
         line: 0,
     })
@@ -265,6 +285,7 @@ fn build_setting(section: &JobSection, settings: &Settings) -> Setting {
             .map_or_else(|| settings.base(), |p| settings.base().join(&p.value)),
         params: params.cloned().unwrap_or_default(),
         grace: grace.unwrap_or(Policy::default().grace),
+        bindings: Arc::default(),
         limits: limits.map(policy::limits).unwrap_or_default(),
     }
 }

@@ -9,6 +9,7 @@
 //! file is in force. Refuses to know what becomes of a job (`engine/`) and how a kind reads its section
 //! (`kinds/`). Reads files, and nothing else of the world: no clock, no async.
 
+mod bindings;
 mod catalog;
 mod check;
 mod checks;

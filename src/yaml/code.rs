@@ -105,6 +105,10 @@ codes! {
     Contradiction = "J056" Error "two keys contradict each other";
     BadCondition = "J057" Error "an expectation cannot be read";
     BadAddress = "J058" Error "a URL or address cannot be read";
+    ScopeNotDeclared = "J059" Error "a job needs a scope that its credential lacks";
+    NoTokenForEnv = "J060" Error "a variable may hold an access token only";
+    CredentialInTemplate = "J061" Error "a template asks for a credential";
+    HostNotAllowed = "J062" Error "a host may not see a credential";
 
     // Lints: J070–J089.
     NeverFires = "J070" Warning "a schedule never fires";
@@ -120,6 +124,11 @@ codes! {
     DstMoves = "J080" Warning "a DST change moves a slot";
     SkippedMonths = "J081" Warning "a schedule leaves out months";
     DuplicateTrigger = "J082" Warning "a trigger is there twice";
+    BroadScope = "J083" Warning "a scope reaches further than needed";
+    UnusedCredential = "J084" Warning "no job uses a credential";
+    NotForDevices = "J085" Warning "the device flow cannot carry a scope";
+    ShortGrant = "J086" Warning "a grant ends after a week";
+    SecretInArguments = "J087" Warning "a secret may reach arguments";
 }
 
 impl Code {

@@ -121,7 +121,7 @@ fn catalog(jobs: usize, due: Timestamp, work: &Arc<jada::kinds::Work>) -> Catalo
             policy: Arc::clone(&policy),
             work: Arc::clone(work),
             setting: Arc::clone(&setting),
-            credentials: std::collections::BTreeMap::new(),
+            bindings: Arc::default(),
             file: std::path::Path::new("bench").into(),
             line: 1,
         };

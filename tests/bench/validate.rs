@@ -20,7 +20,7 @@ fn main() {
     let dir = tempfile::tempdir().unwrap();
     let paths = write(dir.path());
     let settings = Settings::defaults(dir.path());
-    let config = Config { file: None, settings, diagnostics: Vec::new() };
+    let config = Config::of(settings);
     let now: Timestamp = "2026-11-25T12:00:00Z".parse().unwrap();
 
     // First, while nothing else was ever allocated.

@@ -5,9 +5,10 @@
 //! place or a token from its provider (`providers/`). How it is written in YAML, `section` says, and
 //! `read` makes plain data of that.
 
+mod lint;
 mod read;
 pub mod section;
-mod texts;
+pub mod texts;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

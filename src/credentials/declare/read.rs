@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
+use super::lint;
 use super::section::{
     AuthWord, AwsKeysSection, AwsSection, CredentialSection, FileSection, GithubAppSection,
     GoogleClientSection, GoogleSection, GrantWord, OAuth2Section, Place, PlaceSection,
@@ -21,7 +22,7 @@ use super::{
 };
 use crate::model::CredentialName;
 use crate::yaml::decode::values::OneOrMany;
-use crate::yaml::{Code, Decoder};
+use crate::yaml::{Code, Decoder, Located};
 
 /// What a declaration becomes: relative paths start at `root`, mistakes go to `cx`.
 struct Reading<'a> {
@@ -41,6 +42,7 @@ impl CredentialSection {
         root: &Path,
         cx: &mut Decoder,
     ) -> Option<Declaration> {
+        lint::provider(&self.provider, cx);
         let mut reading = Reading { root, cx };
         let seal =
             self.seal.as_ref().map(|SealSection::Age(place)| Seal::Age(reading.place(place)));
@@ -102,7 +104,7 @@ impl Reading<'_> {
             account: section.account.as_ref().map(|account| account.0.clone()),
             client,
             scopes: google_scopes(&section.scopes),
-            testing: section.testing,
+            testing: section.testing.value,
         })
     }
 
@@ -143,7 +145,7 @@ impl Reading<'_> {
             revoke_url: address(section.revoke_url.as_ref()),
             client_id: section.client_id.0.clone(),
             client_secret: section.client_secret.as_ref().map(|place| self.place(place)),
-            scopes: section.scopes.0.iter().map(|scope| scope.0.clone()).collect(),
+            scopes: section.scopes.0.iter().map(|scope| scope.value.0.clone()).collect(),
             grant,
             rotates: section.rotates,
             auth,
@@ -240,8 +242,8 @@ impl Reading<'_> {
     }
 }
 
-fn google_scopes(scopes: &OneOrMany<SomeText>) -> Vec<String> {
-    scopes.0.iter().map(|scope| google_scope(&scope.0)).collect()
+fn google_scopes(scopes: &OneOrMany<Located<SomeText>>) -> Vec<String> {
+    scopes.0.iter().map(|scope| google_scope(&scope.value.0)).collect()
 }
 
 fn address(text: Option<&AddressText>) -> Option<String> {

@@ -14,7 +14,7 @@ use super::texts::{
 };
 use crate::yaml::decode::quantity::DurationText;
 use crate::yaml::decode::values::{OneOrMany, ScalarText};
-use crate::yaml::{Code, Decode, Decoder, Located, Node, Value, one_of, section, words};
+use crate::yaml::{Code, Decode, Decoder, Located, Node, Span, Value, one_of, section, words};
 
 section! {
     /// Whom jobs may act as. Never a secret: only where it is kept.
@@ -73,9 +73,9 @@ section! {
         /// The client's secret, beside `client_id`.
         pub client_secret: Option<Located<Place>>,
         /// What is asked for; `spreadsheets` stands for `https://www.googleapis.com/auth/spreadsheets`.
-        pub scopes: OneOrMany<SomeText>,
+        pub scopes: OneOrMany<Located<SomeText>>,
         /// Whether the consent screen is external and still in testing: grants end after 7 days.
-        pub testing: bool = false,
+        pub testing: Located<bool> = not_testing(),
 
         one of
         /// The OAuth client.
@@ -101,7 +101,7 @@ section! {
         /// The user it acts for, by domain-wide delegation.
         pub subject: Option<SomeText>,
         /// What is asked for; `spreadsheets` stands for `https://www.googleapis.com/auth/spreadsheets`.
-        pub scopes: OneOrMany<SomeText>,
+        pub scopes: OneOrMany<Located<SomeText>>,
         /// When the key ends.
         pub expires_on: Option<EndText>,
     }
@@ -121,7 +121,7 @@ section! {
         /// The client's secret; a public client has none.
         pub client_secret: Option<Place>,
         /// What is asked for.
-        pub scopes: OneOrMany<SomeText> = OneOrMany::default(),
+        pub scopes: OneOrMany<Located<SomeText>> = OneOrMany::default(),
         /// How tokens are got: `refresh`, by a person's consent, where it is not given.
         pub grant: Option<Located<GrantWord>>,
         /// Whether each refresh replaces the refresh token; learnt from the answers where it is not given.
@@ -310,6 +310,10 @@ one_of! {
         /// On the standard output of this program.
         exec => Exec(Run),
     }
+}
+
+fn not_testing() -> Located<bool> {
+    Located { value: false, span: Span::default() }
 }
 
 /// The keys whose value is a [`Place`]: a text there is a secret that stands in the file.

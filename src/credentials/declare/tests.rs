@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::section::CredentialSection;
 use super::*;
-use crate::yaml::{Code, Decode, Decoder, Source, parse};
+use crate::yaml::{Code, Decode, Decoder, Diagnostic, Source, parse};
 
-/// Reads one declaration; what was reported comes second.
+/// Reads one declaration; the errors come second.
 fn read(text: &str) -> (Option<Declaration>, Vec<(Code, String)>) {
     let source = Source::new("jada.yaml", text);
     let (documents, found) = parse(&source);
@@ -17,7 +17,8 @@ fn read(text: &str) -> (Option<Declaration>, Vec<(Code, String)>) {
     let section = CredentialSection::decode(&documents[0].root, &mut cx);
     let declared =
         section.and_then(|section| section.declaration(name, 7, Path::new("/etc/jada"), &mut cx));
-    let told = cx.finish().into_iter().map(|told| (told.code, told.message)).collect();
+    let told = cx.finish().into_iter().filter(Diagnostic::is_error);
+    let told = told.map(|told| (told.code, told.message)).collect();
     (declared, told)
 }
 

@@ -180,7 +180,7 @@ impl Decode for VariableText {
 
 /// Whether a text can be the name of an environment variable.
 #[must_use]
-pub(crate) fn is_variable(name: &str) -> bool {
+pub fn is_variable(name: &str) -> bool {
     let legal = |c: char| c.is_ascii_alphanumeric() || c == '_';
     name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && name.chars().all(legal)
 }

@@ -171,7 +171,7 @@ fn debug_shows_nothing() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Few letters, so that secrets begin in each other, overlap and repeat.
     #[test]

@@ -8,6 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::kinds::process::Pattern;
 use crate::kinds::template::{self, Names};
+use crate::model::{Binding, Channel};
 use crate::yaml::decode::values::{Entries, OneOrMany, ScalarText};
 use crate::yaml::{Code, Decode, Decoder, Located, Node, Value, section};
 
@@ -152,8 +153,9 @@ impl CommandSpec {
     /// names that the job declares outside of this section.
     pub fn check(&self, known: &Names<'_>, cx: &mut Decoder) {
         self.check_codes(cx);
+        self.check_bound(known.bindings, cx);
         let mut env = inherited_names(&self.inherit_env);
-        let names = Names { params: known.params, env: env.clone() };
+        let names = Names { env: env.clone(), ..known.clone() };
         for (name, value) in &self.env.0 {
             check_variable(name, cx);
             template::report(&value.value.0, value.span, &names, cx);
@@ -163,17 +165,36 @@ impl CommandSpec {
         }
         env.extend(&known.env);
         env.extend(self.env.0.iter().map(|(name, _)| name.as_str()));
-        let names = Names { params: known.params, env };
+        let names = Names { env, ..known.clone() };
         match &self.run {
             Run::Exec(words) => {
                 for word in words {
                     template::report(&word.value.0, word.span, &names, cx);
                 }
             }
-            Run::Shell(text) => template::report(text, text.span, &names, cx),
+            Run::Shell(text) => {
+                template::report(text, text.span, &names, cx);
+                report_arguments(text, known.bindings, cx);
+            }
         }
         if let Some(text) = &self.stdin {
             template::report(text, text.span, &names, cx);
+        }
+    }
+
+    /// Reports variables that a binding fills already.
+    fn check_bound(&self, bindings: &[Binding], cx: &mut Decoder) {
+        let names = self.env.0.iter().map(|(name, _)| name).chain(&self.inherit_env);
+        for name in names {
+            let bound = bindings.iter().find(|binding| *binding.channel.variable() == name.value);
+            if let Some(binding) = bound {
+                let message = format!(
+                    "the variable `{}` holds the credential `{}` already",
+                    name.value, binding.name
+                );
+                let help = "remove it, or name another variable in the job's `credentials`";
+                cx.report(Code::Contradiction, name.span, message).help(help);
+            }
         }
     }
 
@@ -203,6 +224,31 @@ impl CommandSpec {
             }
         }
     }
+}
+
+/// Warns of a text for the shell that names a variable with a token in it: the shell puts it into the
+/// arguments of what it starts. To tell that it is one of its own commands would take a shell.
+fn report_arguments(text: &Located<String>, bindings: &[Binding], cx: &mut Decoder) {
+    for binding in bindings {
+        let Channel::Variable(variable) = &binding.channel else { continue };
+        let Some(at) = expansion(&text.value, variable) else { continue };
+        let part = at..at + 1 + variable.len();
+        let span = template::place(text, text.span, &part, cx.source());
+        let message = format!("the shell writes `{variable}` into the arguments of a program");
+        let help = "let the program read the variable itself, or bind a file and hand over its path: \
+                    everybody on the host can read arguments";
+        cx.report(Code::SecretInArguments, span, message).help(help);
+    }
+}
+
+/// Where a text for the shell expands a variable.
+fn expansion(text: &str, variable: &str) -> Option<usize> {
+    let names = |rest: &str| {
+        let rest = rest.strip_prefix('{').unwrap_or(rest);
+        let rest = rest.strip_prefix(variable);
+        rest.is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_'))
+    };
+    text.match_indices('$').map(|(at, _)| at).find(|at| names(&text[at + 1..]))
 }
 
 /// The variables that templates may name besides those that the job declares.

@@ -47,6 +47,9 @@ section! {
         pub headers: Entries<Located<ScalarText>> = Entries::default(),
         /// A body to send. A template.
         pub body: Option<Located<String>>,
+        /// The credential to show, by the job's own name for it. The daemon adds it, and only for the hosts
+        /// that its declaration names.
+        pub credential: Option<Located<String>>,
     }
 }
 

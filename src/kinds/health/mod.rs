@@ -11,6 +11,7 @@
 //! observation.
 
 mod condition;
+mod credential;
 mod disk;
 mod file_age;
 mod http;
@@ -129,6 +130,7 @@ impl Round<'_> {
             Probe::Tcp(probe) => {
                 tcp::read(&self.given.render("address", &probe.address)?, clock).await
             }
+            Probe::Credential(_) => credential::read(None, clock.now()),
             Probe::Command(_) => unreachable!("plugins are run, not looked at"),
         })
     }

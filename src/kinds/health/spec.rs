@@ -11,9 +11,10 @@ use super::condition::{Comparison, Condition};
 use super::measure::{Quantity, Unit};
 use super::probe::Nothing;
 use super::syntax::{self, Raw};
-use super::{disk, file_age, http, load, memory, plugin, tcp};
+use super::{credential, disk, file_age, http, load, memory, plugin, tcp};
 use crate::kinds::command::Run;
 use crate::kinds::template::{self, Names};
+use crate::model::CredentialName;
 use crate::model::id::check_name;
 use crate::yaml::decode::nearest;
 use crate::yaml::decode::quantity::DurationText;
@@ -92,6 +93,9 @@ one_of! {
         /// A program after the convention of monitoring plugins: exit code 0 is ok, 1 warns, 2 fails, others
         /// are unknown. Its `exit` code, its `output`, and what it reports behind `|`, by label.
         command => Command(plugin::PluginProbe),
+        /// How a credential stands: fails where a person has to act, warns where its end is near. Its `state`
+        /// and the time that is `left` until a known end.
+        credential => Credential(credential::CredentialProbe),
     }
 }
 
@@ -186,6 +190,7 @@ impl Probe {
             Self::Http(_) => "http",
             Self::Tcp(_) => "tcp",
             Self::Command(_) => "command",
+            Self::Credential(_) => "credential",
         }
     }
 
@@ -199,6 +204,7 @@ impl Probe {
             Self::Http(_) => http::MEASURES,
             Self::Tcp(_) => tcp::MEASURES,
             Self::Command(_) => plugin::MEASURES,
+            Self::Credential(_) => credential::MEASURES,
         }
     }
 
@@ -209,7 +215,7 @@ impl Probe {
             Self::Memory(_) => memory::defaults(),
             Self::Load(_) => load::defaults(),
             Self::Http(_) => http::defaults(),
-            Self::FileAge(_) | Self::Tcp(_) | Self::Command(_) => Vec::new(),
+            Self::FileAge(_) | Self::Tcp(_) | Self::Command(_) | Self::Credential(_) => Vec::new(),
         }
     }
 
@@ -292,7 +298,7 @@ impl Probe {
                 }
                 Run::Shell(text) => vec![(text.as_str(), text.span)],
             },
-            Self::Memory(_) | Self::Load(_) => Vec::new(),
+            Self::Memory(_) | Self::Load(_) | Self::Credential(_) => Vec::new(),
         }
     }
 }
@@ -316,10 +322,32 @@ impl HealthSpec {
         self.check_names(cx);
         let mut env = crate::kinds::command::inherited_names(&[]);
         env.extend(&known.env);
-        let names = Names { params: known.params, env };
+        let names = Names { env, ..known.clone() };
         for (text, span) in self.checks.iter().flat_map(|check| check.probe.templates()) {
             template::report(text, span, &names, cx);
         }
+    }
+
+    /// The credentials whose standing is looked at.
+    pub(in crate::kinds) fn looked_at(&self) -> Vec<&Located<CredentialName>> {
+        let probes = self.checks.iter().map(|check| &check.probe);
+        probes
+            .filter_map(|probe| match probe {
+                Probe::Credential(probe) => Some(&probe.0),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Requests that carry a credential: the binding's name, and the address.
+    pub(in crate::kinds) fn signed_requests(&self) -> Vec<(&Located<String>, &Located<String>)> {
+        let probes = self.checks.iter().map(|check| &check.probe);
+        probes
+            .filter_map(|probe| match probe {
+                Probe::Http(probe) => Some((probe.credential.as_ref()?, &probe.url)),
+                _ => None,
+            })
+            .collect()
     }
 
     /// Reports each name that two checks have: messages could not tell them apart.

@@ -25,7 +25,7 @@ fn read(text: &str) -> (Option<HealthSpec>, Vec<String>) {
     let spec = HealthSpec::decode(&documents[0].root, &mut cx);
     let work = spec.clone().map(Work::Health);
     let params = BTreeMap::from([("host".to_owned(), "example.com".into())]);
-    check(work.as_ref(), None, &Names { params: &params, env: Vec::new() }, &mut cx);
+    check(work.as_ref(), None, &Names { params: &params, env: Vec::new(), bindings: &[] }, &mut cx);
     let mut found = cx.finish();
     yaml::arrange(&mut found);
     let told = found.iter().map(|d| {
@@ -511,7 +511,7 @@ fn every_mistake_is_told_at_its_place() {
     J030 "[]" there is nothing to check (add a check: { name: disk, disk: { path: / } })
 
     J022 "{}" the key `name` is missing (add `name:` with a text)
-    J023 "{}" a key that says the probe is missing (add exactly one of `disk`, `memory`, `load`, `file_age`, `http`, `tcp`, `command`)
+    J023 "{}" a key that says the probe is missing (add exactly one of `disk`, `memory`, `load`, `file_age`, `http`, `tcp`, `command`, `credential`)
 
     J026 "Disk" 'D' is not allowed there: use a-z, 0-9, '.', '_' and '-', a letter or digit first
 
@@ -521,8 +521,8 @@ fn every_mistake_is_told_at_its_place() {
 
     J020 "dsk" unknown key `dsk` (did you mean `disk`?)
 
-    J023 "{ name: a, systemd: { unit: x } }" a key that says the probe is missing (add exactly one of `disk`, `memory`, `load`, `file_age`, `http`, `tcp`, `command`)
-    J020 "systemd" unknown key `systemd` (the keys here are `name`, `expect`, `warn`, `timeout`, `disk`, `memory`, `load`, `file_age`, `http`, `tcp`, `command`)
+    J023 "{ name: a, systemd: { unit: x } }" a key that says the probe is missing (add exactly one of `disk`, `memory`, `load`, `file_age`, `http`, `tcp`, `command`, `credential`)
+    J020 "systemd" unknown key `systemd` (the keys here are `name`, `expect`, `warn`, `timeout`, `disk`, `memory`, `load`, `file_age`, `http`, `tcp`, `command`, `credential`)
 
     J020 "usde" `disk` does not measure `usde` (did you mean `used`?)
     J020 "latency" `disk` does not measure `latency` (it measures used, free, inodes)
