@@ -23,6 +23,7 @@ pub mod folder;
 mod forms;
 pub mod horizon;
 pub mod lifecycle;
+pub mod login;
 pub mod mint;
 pub mod nature;
 pub mod providers;

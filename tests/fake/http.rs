@@ -73,3 +73,17 @@ pub fn pairs(text: &str) -> BTreeMap<String, String> {
     let text = oauth2::url::form_urlencoded::parse(text.as_bytes());
     text.map(|(key, value)| (key.into_owned(), value.into_owned())).collect()
 }
+
+/// What a browser gets at an address: the status, where it is sent, and the page.
+pub fn visit(address: &str) -> (u16, Option<String>, String) {
+    let rest = address.strip_prefix("http://").expect("a plain address");
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let stream = TcpStream::connect(host).expect("a listener");
+    write(&stream, &format!("GET /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"));
+    let mut text = String::new();
+    let _torn = BufReader::new(&stream).read_to_string(&mut text);
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
+    let location = head.lines().find_map(|line| line.strip_prefix("Location: "));
+    (status, location.map(str::to_owned), body.to_owned())
+}

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-pub use http::Request;
+pub use http::{Request, visit};
 
 /// The confidential client.
 pub const CLIENT: &str = "jada-test";

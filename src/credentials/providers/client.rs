@@ -47,10 +47,10 @@ pub(in crate::credentials) struct Endpoints {
     pub(in crate::credentials) revoke: Option<String>,
 }
 
-type Typed =
+/// A client whose token endpoint alone is set.
+pub(in crate::credentials) type Typed =
     BasicClient<EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet>;
 
-#[expect(dead_code, reason = "logins will use the rest")]
 impl Client {
     /// The client of a provider that people consent to, or that asks for itself.
     pub(in crate::credentials) async fn of(
@@ -152,7 +152,8 @@ impl Client {
         send(building.body(body.finish().into_bytes()), world).await
     }
 
-    fn typed(&self) -> Result<Typed, Evidence> {
+    /// The client as the `oauth2` crate knows it.
+    pub(in crate::credentials) fn typed(&self) -> Result<Typed, Evidence> {
         let url = TokenUrl::new(self.endpoints.token.clone()).map_err(|_| no_address("token"))?;
         let auth = match self.auth {
             ClientAuth::Basic => AuthType::BasicAuth,

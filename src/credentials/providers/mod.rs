@@ -173,4 +173,4 @@ fn declared_end(at: Option<Timestamp>, now: Timestamp) -> Result<Vec<KnownEnd>, 
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -17,15 +17,15 @@ pub(super) const RSA_PKCS1: &str = include_str!("../../../tests/keys/rsa-pkcs1.p
 pub(super) const RSA_PKCS8: &str = include_str!("../../../tests/keys/rsa-pkcs8.pem");
 
 /// A server, a world around it and a folder for secrets.
-struct Stage {
-    fake: Fake,
-    clock: SimClock,
-    world: World,
+pub(in crate::credentials) struct Stage {
+    pub(in crate::credentials) fake: Fake,
+    pub(in crate::credentials) clock: SimClock,
+    pub(in crate::credentials) world: World,
     folder: tempfile::TempDir,
 }
 
 impl Stage {
-    fn new() -> Self {
+    pub(in crate::credentials) fn new() -> Self {
         let clock = SimClock::at("2026-11-25T10:00:00Z".parse().unwrap());
         let (theirs, ours) = (clock.clone(), Arc::new(clock.clone()));
         let fake = Fake::start(move || theirs.now().as_second());
@@ -49,11 +49,11 @@ impl Stage {
         path
     }
 
-    fn place(&self, name: &str, text: &str) -> SecretPlace {
+    pub(in crate::credentials) fn place(&self, name: &str, text: &str) -> SecretPlace {
         SecretPlace::File(self.file(name, text))
     }
 
-    fn oauth(&self) -> OAuth2 {
+    pub(in crate::credentials) fn oauth(&self) -> OAuth2 {
         OAuth2 {
             server: OAuthServer::TokenUrl(self.fake.url("/token")),
             auth_url: None,
@@ -69,7 +69,7 @@ impl Stage {
         }
     }
 
-    fn google(&self, testing: bool) -> Google {
+    pub(in crate::credentials) fn google(&self, testing: bool) -> Google {
         let uri = self.fake.url("/token");
         let json = format!(
             r#"{{"installed": {{"client_id": "{CLIENT}", "client_secret": "{SECRET}", "token_uri": "{uri}"}}}}"#
@@ -83,18 +83,10 @@ impl Stage {
     }
 
     async fn mint(&self, provider: Provider, grant: Option<&Grant>) -> Result<Minted, Evidence> {
-        let declaration = Declaration {
-            name: CredentialName::parse("test/one").unwrap(),
-            description: String::new(),
-            provider,
-            hosts: Vec::new(),
-            seal: None,
-            revision: 0,
-        };
-        mint(&declaration, grant, &self.world).await
+        mint(&declared(provider), grant, &self.world).await
     }
 
-    fn grant(&self, token: &str) -> Grant {
+    pub(in crate::credentials) fn grant(&self, token: &str) -> Grant {
         let now = self.clock.now();
         Grant {
             refresh_token: Secret::new(token),
@@ -122,6 +114,17 @@ impl Stage {
             }
             Err(evidence) => format!("{}: {}", evidence.class.word(), evidence.words),
         }
+    }
+}
+
+pub(in crate::credentials) fn declared(provider: Provider) -> Declaration {
+    Declaration {
+        name: CredentialName::parse("test/one").unwrap(),
+        description: String::new(),
+        provider,
+        hosts: Vec::new(),
+        seal: None,
+        revision: 0,
     }
 }
 
