@@ -20,6 +20,8 @@ Exit codes:
   5  the run timed out
   6  the run was cancelled
 
+jadactl auth has its own for 3 to 6, about credentials: jadactl help auth
+
 Data goes to stdout, everything else to stderr. Tables are as wide as the
 terminal, or $COLUMNS, or 80; what does not fit ends in '…', and --json has all
 of it. Times are UTC.";
@@ -41,9 +43,25 @@ pub(super) enum Exit {
     TimedOut = 5,
     /// The run was cancelled.
     Cancelled = 6,
+    /// A credential works, and its known end is near.
+    Expiring = 13,
+    /// A person has to consent again.
+    Reauth = 14,
+    /// The operator has to mend a credential.
+    Misconfigured = 15,
+    /// A credential can't be refreshed for now.
+    Failing = 16,
 }
 
 impl Exit {
+    /// The number that the process ends with. `jadactl auth` has numbers of its own for the same codes.
+    fn code(self) -> u8 {
+        match self {
+            Self::Expiring | Self::Reauth | Self::Misconfigured | Self::Failing => self as u8 - 10,
+            other => other as u8,
+        }
+    }
+
     /// How the command ends once its output is written. A reader that stops early does not change it:
     /// `jadactl validate | head` still says that there are errors.
     pub(super) fn after(self, written: Result<()>) -> Result<Self> {
@@ -56,7 +74,7 @@ impl Exit {
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
+        Self::from(exit.code())
     }
 }
 

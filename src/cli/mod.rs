@@ -4,6 +4,7 @@
 //! doc comments of the arguments are the help. Refuses to know the engine and the store: what the
 //! daemon knows, it is asked for over its socket; what needs no daemon works without one.
 
+mod auth;
 mod control;
 mod exit;
 mod explain;
@@ -82,6 +83,7 @@ enum Verb {
     Resume(control::ResumeArgs),
     Incidents(status::IncidentsArgs),
     Status(status::StatusArgs),
+    Auth(auth::Args),
 }
 
 /// What every command works with.
@@ -112,11 +114,17 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 pub fn help() -> String {
     let mut command = Args::command().term_width(80);
     command.build();
-    let mut pages = vec![command.render_long_help().to_string()];
-    let verbs = command.get_subcommands_mut().filter(|verb| verb.get_name() != "help");
-    pages.extend(verbs.map(|verb| verb.render_long_help().to_string()));
+    let mut pages = Vec::new();
+    page(&mut command, &mut pages);
     let text = pages.join("\n\n--------\n\n");
     text.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
+}
+
+/// The help of a command, then that of its verbs.
+fn page(command: &mut clap::Command, pages: &mut Vec<String>) {
+    pages.push(command.render_long_help().to_string());
+    let verbs = command.get_subcommands_mut().filter(|verb| verb.get_name() != "help");
+    verbs.for_each(|verb| page(verb, pages));
 }
 
 fn run(session: &mut Session, verb: Verb) -> Result<Exit> {
@@ -136,6 +144,7 @@ fn run(session: &mut Session, verb: Verb) -> Result<Exit> {
         Verb::Resume(args) => session.online(async |s, c| control::resume(s, c, args).await),
         Verb::Incidents(args) => session.online(async |s, c| status::incidents(s, c, args).await),
         Verb::Status(_) => session.online(status::status),
+        Verb::Auth(args) => auth::run(session, args),
     }
 }
 
@@ -144,24 +153,30 @@ fn now(client: &Client) -> Timestamp {
     client.now().unwrap_or_else(|| SystemClock.now())
 }
 
+/// What waits for answers.
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| Error::new(Exit::BadNews, format!("can't wait for an answer: {error}")))
+}
+
 impl Session {
     /// Does something that needs the daemon.
     fn online(
         &mut self,
         work: impl AsyncFnOnce(&mut Self, &Client) -> Result<Exit>,
     ) -> Result<Exit> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| {
-            Error::new(Exit::BadNews, format!("can't wait for an answer: {error}"))
-        })?;
         let config = self.config()?;
         if !config.is_good() {
             print::note("the settings have errors, so defaults may stand in: see jadactl validate");
         }
+        let client = self.client(&config);
+        runtime()?.block_on(work(self, &client))
+    }
+
+    /// The way to the daemon, which need not run.
+    fn client(&self, config: &Config) -> Client {
         let socket = config.settings.data_dir.join(api::SOCKET);
-        let patience = self.global.connect_timeout.unwrap_or_default();
-        let client = Client::new(&socket, patience);
-        runtime.block_on(work(self, &client))
+        Client::new(&socket, self.global.connect_timeout.unwrap_or_default())
     }
 
     /// What the settings file says, with what the command line says above it.

@@ -283,6 +283,30 @@ impl Standing {
         }
     }
 
+    /// The one command that mends it, or that looks again once its words are followed; `None` where there
+    /// is nothing to mend.
+    #[must_use]
+    pub fn mend(&self, name: &CredentialName) -> Option<String> {
+        use CredentialClass as Class;
+        // An end that the settings declare is that of a key; every other one is that of a consent.
+        let of_key = self.horizon.as_ref().is_some_and(|end| end.clock.contains("expires_on"));
+        let verb = match (self.state, self.class) {
+            (CredentialState::Healthy, _) | (CredentialState::Unknown, None) => return None,
+            (CredentialState::Paused, _) => "resume",
+            (CredentialState::Expiring, _) if of_key => "rotate",
+            (_, Some(Class::Expired | Class::PrincipalGone)) => "rotate",
+            (
+                CredentialState::Expiring
+                | CredentialState::Revoked
+                | CredentialState::ReauthRequired,
+                _,
+            )
+            | (_, Some(Class::ReauthRequired | Class::ReauthPolicy)) => "login",
+            _ => "refresh",
+        };
+        Some(format!("jadactl auth {verb} {name}"))
+    }
+
     /// Whether an attempt with this binding can't start, by what is known without asking anybody.
     #[must_use]
     pub fn holds(&self, binding: &Binding, now: Timestamp) -> bool {
