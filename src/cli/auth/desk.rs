@@ -114,7 +114,8 @@ impl Desk {
 
     /// The jobs that are bound to a credential.
     pub(super) fn jobs(&self, name: &CredentialName) -> Vec<JobName> {
-        let jobs = self.catalog.jobs.values().filter(|job| is_bound(job, name));
+        let needs = |job: &&Arc<Job>| job.credentials().any(|needed| needed == name);
+        let jobs = self.catalog.jobs.values().filter(needs);
         jobs.map(|job| job.name.clone()).collect()
     }
 
@@ -171,10 +172,6 @@ impl Desk {
         let evidence = unsaved.evidence.clone();
         Err(Failed { standing: record.standing, evidence: Some(evidence) })
     }
-}
-
-fn is_bound(job: &Job, name: &CredentialName) -> bool {
-    job.credentials.values().any(|bound| bound == name.as_str())
 }
 
 /// An error of a verb that could not do its work, by what was seen.
