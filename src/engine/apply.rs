@@ -37,7 +37,9 @@ impl Dispatcher {
         };
         self.changes += 1;
         let kept: HashSet<RunId> = then.iter().filter_map(Then::kept).collect();
-        self.ended.retain(|ended| !kept.contains(&ended.run));
+        if !kept.is_empty() {
+            self.ended.retain(|ended| !kept.contains(&ended.run));
+        }
         for (then, applied) in then.into_iter().zip(applied) {
             self.follow(then, applied, now);
         }

@@ -81,8 +81,9 @@ pub struct Dispatcher {
     pub(super) live: HashMap<RunId, Live>,
     /// Attempts that do not end.
     pub(super) stuck: Vec<Overdue>,
-    /// Results that are not durable yet.
+    /// Results that are not durable yet; those that are put off come first.
     pub(super) ended: Vec<Ended>,
+    pub(super) put_off: PutOff,
     pub(super) inbox: Vec<Request>,
     /// The image must be built again before anything is planned.
     pub(super) stale: bool,
@@ -110,6 +111,15 @@ pub(super) struct Live {
     pub(super) pull: Pull,
     /// Who waits for its end.
     pub(super) cancelled_by: Vec<oneshot::Sender<Result<(), Refusal>>>,
+}
+
+/// Ends that a burst of starts goes before.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PutOff {
+    /// How many, from the front of those that have ended.
+    pub(super) ends: usize,
+    /// When the first of them decides on a slot.
+    pub(super) until: Timestamp,
 }
 
 /// An attempt that has ended.
@@ -140,6 +150,7 @@ impl Dispatcher {
             live: HashMap::new(),
             stuck: Vec::new(),
             ended: Vec::new(),
+            put_off: PutOff { ends: 0, until: Timestamp::MAX },
             inbox: Vec::new(),
             stale: true,
             last_tick: 0,
@@ -324,9 +335,18 @@ impl Dispatcher {
     fn plan_ends(&mut self, draft: &mut Draft, now: Timestamp) {
         // In a burst the starts come first; an end is needed only where it decides on a slot or a seat.
         let starts_first = self.last_tick >= BATCH && self.state.seats_left() > BATCH;
-        for ended in self.ended.clone() {
-            let Some((job, _)) = self.state.live(ended.run) else { continue };
+        let put_off = if starts_first && now < self.put_off.until { self.put_off.ends } else { 0 };
+        let mut until = if put_off == 0 { Timestamp::MAX } else { self.put_off.until };
+        self.put_off.ends = put_off;
+        for index in put_off..self.ended.len() {
+            let ended = self.ended[index].clone();
+            let Some((job, _)) = self.state.live(ended.run) else {
+                self.put_off.ends += 1;
+                continue;
+            };
             if starts_first && !self.state.is_due(job, now) {
+                self.put_off.ends += 1;
+                until = until.min(self.state.next_slot(job).map_or(until, |due| due.fire_at));
                 continue;
             }
             let Some(plan) = self.state.ended(ended.run, &ended.outcome, now) else { continue };
@@ -345,6 +365,7 @@ impl Dispatcher {
                 self.plan_action(draft, action, now);
             }
         }
+        self.put_off.until = until;
     }
 
     pub(super) fn plan_action(&mut self, draft: &mut Draft, action: Action, now: Timestamp) {

@@ -107,6 +107,7 @@ impl Dispatcher {
         let open = |ended: &Ended| claims.get(&ended.run) == Some(&(ended.node, ended.fence));
         let (open, kept): (Vec<_>, Vec<_>) = self.ended.drain(..).partition(open);
         self.ended = open;
+        self.put_off.ends = 0;
         for ended in kept {
             self.release(ended.run);
         }
