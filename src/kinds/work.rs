@@ -148,22 +148,23 @@ impl Perform for Kinds {
             Work::Command(spec) => command::perform(spec, &mut attempt, around).await,
             Work::Health(spec) => health::perform(spec, &attempt, around, &self.http).await,
         };
+        let outcome = with_message(outcome, |text| output.hide(&text));
         match output.trouble() {
-            Some(trouble) => with_remark(outcome, &trouble),
+            Some(trouble) => with_message(outcome, |text| match text.as_str() {
+                "" => trouble,
+                _ => format!("{text}; {trouble}"),
+            }),
             None => outcome,
         }
     }
 }
 
-/// An outcome that also says that something about its record is wrong.
-fn with_remark(outcome: Outcome, remark: &str) -> Outcome {
-    let joined = |text: String| {
-        if text.is_empty() { remark.to_owned() } else { format!("{text}; {remark}") }
-    };
+/// An outcome with another message.
+fn with_message(outcome: Outcome, change: impl FnOnce(String) -> String) -> Outcome {
     match outcome {
-        Outcome::Succeeded { note } => Outcome::Succeeded { note: joined(note) },
+        Outcome::Succeeded { note } => Outcome::Succeeded { note: change(note) },
         Outcome::Failed(failure) => {
-            let message = joined(failure.message);
+            let message = change(failure.message);
             Outcome::Failed(Failure { message, ..failure })
         }
     }

@@ -50,11 +50,8 @@ async fn run(spec: &CommandSpec, attempt: &mut AttemptContext, ready: Ready) -> 
         limits: setting.limits,
         grace: setting.grace,
     };
-    let mut capture = Capture {
-        output: Some(&attempt.output),
-        stdout: Scan::watching(watch.stdout()),
-        stderr: Scan::watching(watch.stderr()),
-    };
+    let (stdout, stderr) = (Scan::watching(watch.stdout()), Scan::watching(watch.stderr()));
+    let mut capture = Capture::kept(&attempt.output, stdout, stderr);
     let clock = attempt.clock.as_ref();
     match process::run(program, &mut capture, &mut attempt.stop, clock).await {
         Ok(exit) => watch.judge(spec, &exit, &capture),

@@ -18,6 +18,7 @@ use super::names::Names;
 use super::probe::{Cause, Found};
 use super::spec::Expectation;
 use crate::clock::Clock;
+use crate::kinds::output::Output;
 use crate::model::FailureClass;
 use crate::yaml::decode::values::{Entries, ScalarText};
 use crate::yaml::{Located, section, words};
@@ -167,6 +168,7 @@ pub(super) async fn read(
     request: &Request,
     wanted: &[&str],
     clients: &Clients,
+    output: &Output,
     clock: &dyn Clock,
 ) -> Found {
     if let Some((message, help)) = problem(&request.url) {
@@ -189,7 +191,7 @@ pub(super) async fn read(
     match building.send().await {
         Ok(response) => {
             let latency = clock.passed().saturating_sub(start);
-            answer(response, (latency, clock.now()), wanted).await
+            answer(response, (latency, clock.now()), wanted, output).await
         }
         Err(error) if error.is_builder() => {
             Found::unknown(format!("can't make the request: {}", root(&error)))
@@ -202,6 +204,7 @@ async fn answer(
     mut response: Response,
     (latency, now): (Duration, Timestamp),
     wanted: &[&str],
+    output: &Output,
 ) -> Found {
     let status = response.status();
     let cause = cause(status, response.headers().get(RETRY_AFTER), now);
@@ -214,10 +217,11 @@ async fn answer(
             Ok(body) => body,
             Err(error) => return Found::down(format!("the body broke off: {}", root(&error))),
         };
+        // A server may send back what it was shown.
+        let text = output.hide(&String::from_utf8_lossy(&body));
         for path in paths {
-            reading = reading.with(format!("json.{path}"), look_up(&body, path));
+            reading = reading.with(format!("json.{path}"), look_up(text.as_bytes(), path));
         }
-        let text = String::from_utf8_lossy(&body).into_owned();
         reading = reading.with("body", Measured::Text(text));
     }
     Found::Values(reading, cause)

@@ -125,7 +125,7 @@ impl Round<'_> {
             }
             Probe::Http(probe) => {
                 let request = self.request(probe)?;
-                http::read(&request, &wanted, self.clients, clock).await
+                http::read(&request, &wanted, self.clients, &self.attempt.output, clock).await
             }
             Probe::Tcp(probe) => {
                 tcp::read(&self.given.render("address", &probe.address)?, clock).await
@@ -172,7 +172,7 @@ impl Round<'_> {
         };
         let (pull, mut stop) = Stop::pair();
         let mut outer = attempt.stop.clone();
-        let run = plugin::read(program, &mut stop, attempt.clock.as_ref());
+        let run = plugin::read(program, &attempt.output, &mut stop, attempt.clock.as_ref());
         let watch = async {
             let reason = tokio::select! {
                 reason = outer.pulled() => reason,

@@ -7,6 +7,7 @@ use super::measure::{Measured, Quantity, Reading, Unit};
 use super::probe::{Cause, Found, Verdict};
 use crate::clock::Clock;
 use crate::kinds::command::Run;
+use crate::kinds::output::Output;
 use crate::kinds::process::{self, Capture, Exit, Program, Scan, SpawnError};
 use crate::kinds::{Stop, StopReason};
 use crate::yaml::section;
@@ -27,9 +28,13 @@ section! {
 }
 
 /// Runs it to its end, which a pulled stop brings about.
-pub(super) async fn read(program: Program<'_>, stop: &mut Stop, clock: &dyn Clock) -> Found {
-    let (stdout, stderr) = (Scan::keeping(OUTPUT_MAX), Scan::default());
-    let mut capture = Capture { output: None, stdout, stderr };
+pub(super) async fn read(
+    program: Program<'_>,
+    output: &Output,
+    stop: &mut Stop,
+    clock: &dyn Clock,
+) -> Found {
+    let mut capture = Capture::seen(output, Scan::keeping(OUTPUT_MAX), Scan::default());
     match process::run(program, &mut capture, stop, clock).await {
         Ok(exit) => judge(&exit, &capture),
         Err(SpawnError { class, message }) => {

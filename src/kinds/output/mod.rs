@@ -2,9 +2,9 @@
 //!
 //! ```text
 //!  process ─chunk─▶ screen ─▶ Output::keep ─▶ write::Writer ─▶ RUN-ATTEMPT.log      the first half
-//!                        │ grown                             RUN-ATTEMPT.log.a,.b  a rotating tail
-//!                        ▼                                        │
-//!                    read::Reader ◀──────── logical offsets ──────┘
+//!                                 │ grown                    RUN-ATTEMPT.log.a,.b  a rotating tail
+//!                                 ▼                               │
+//!                             read::Reader ◀──────── logical offsets ──────┘
 //! ```
 //!
 //! Owns the files under `DATA_DIR/output`: a file comes into being with its first byte, and past the
@@ -24,6 +24,7 @@ use tokio::sync::{Semaphore, watch};
 pub use read::Reader;
 use write::Writer;
 
+use crate::credentials::redact::{Redactor, Stream};
 use crate::model::{AttemptNo, RunId};
 
 /// Kept output of one attempt where the job names no limit, in bytes.
@@ -42,6 +43,7 @@ pub struct Outputs(Arc<Shelf>);
 #[derive(Debug)]
 struct Shelf {
     dir: PathBuf,
+    redactor: Arc<Redactor>,
     writers: Arc<Semaphore>,
     /// Attempts that may still write: who follows an output waits for these.
     live: Mutex<HashMap<(RunId, AttemptNo), Weak<Inner>>>,
@@ -62,11 +64,18 @@ struct Inner {
 }
 
 impl Outputs {
-    /// The outputs below `data_dir`. Touches nothing on disk yet.
+    /// The outputs below `data_dir`, for a daemon that holds no secrets. Touches nothing on disk yet.
     #[must_use]
     pub fn at(data_dir: &Path) -> Self {
+        Self::screened(data_dir, Arc::default())
+    }
+
+    /// The outputs below `data_dir`; what the redactor knows never gets into them.
+    #[must_use]
+    pub fn screened(data_dir: &Path, redactor: Arc<Redactor>) -> Self {
         Self(Arc::new(Shelf {
             dir: data_dir.join("output"),
+            redactor,
             writers: Arc::new(Semaphore::new(WRITERS)),
             live: Mutex::default(),
         }))
@@ -113,7 +122,22 @@ impl Shelf {
 impl Output {
     /// Appends a text of our own.
     pub async fn append(&self, text: impl Into<Vec<u8>>) {
-        self.keep(screen(text.into())).await;
+        let mut screen = self.screen();
+        let mut screened = screen.push(text.into());
+        screened.extend(screen.finish());
+        self.keep(screened).await;
+    }
+
+    /// The one door that everything passes which a job says, before any of it is kept, matched or repeated
+    /// in a message: what must not get out is taken out here. One for each stream, since a secret can lie
+    /// across two chunks.
+    pub(super) fn screen(&self) -> Stream {
+        self.0.shelf.0.redactor.stream()
+    }
+
+    /// A message of an attempt without what must not get out.
+    pub(super) fn hide(&self, message: &str) -> String {
+        self.0.shelf.0.redactor.hide(message)
     }
 
     /// Appends a chunk that was screened. Returns when it is written, so that a process that writes
@@ -162,13 +186,6 @@ impl Drop for Inner {
     fn drop(&mut self) {
         self.shelf.0.live().remove(&(self.run, self.no));
     }
-}
-
-/// The one door that everything passes which a job says, before any of it is kept, matched or repeated
-/// in a message: what must not get out is taken out here. Whoever adds that must mind that a secret can
-/// lie across two chunks.
-pub(super) fn screen(chunk: Vec<u8>) -> Vec<u8> {
-    chunk
 }
 
 #[cfg(test)]

@@ -31,9 +31,10 @@ use tokio::sync::oneshot;
 pub use lines::{Pattern, Scan};
 pub use spawn::SpawnError;
 
-use super::output::{Output, screen};
+use super::output::Output;
 use super::{ProcessLimits, Stop, StopReason};
 use crate::clock::{self, Clock};
+use crate::credentials::redact::Stream;
 use group::{Group, Patience};
 
 /// Longest that writing the rest of the output may take once the processes are gone.
@@ -67,7 +68,9 @@ pub struct Program<'a> {
 #[derive(Debug)]
 pub struct Capture<'a> {
     /// Where both streams are kept, if they are.
-    pub output: Option<&'a Output>,
+    kept: Option<&'a Output>,
+    /// What both streams pass, standard output first.
+    screens: [Stream; 2],
     /// What is looked for in standard output.
     pub stdout: Scan<'a>,
     /// What is looked for in standard error.
@@ -191,6 +194,7 @@ async fn pump(
             drain(pipe, index, capture).await;
         }
     }
+    capture.finish().await;
 }
 
 async fn readable(pipe: Option<&pipe::Receiver>) {
@@ -224,12 +228,37 @@ async fn drain(pipe: &pipe::Receiver, index: usize, capture: &mut Capture<'_>) {
     }
 }
 
-impl Capture<'_> {
+impl<'a> Capture<'a> {
+    /// Keeps both streams, and looks at each.
+    #[must_use]
+    pub fn kept(output: &'a Output, stdout: Scan<'a>, stderr: Scan<'a>) -> Self {
+        Self { kept: Some(output), ..Self::seen(output, stdout, stderr) }
+    }
+
+    /// Looks at each stream, screened as the attempt's output is, and keeps neither.
+    #[must_use]
+    pub fn seen(output: &Output, stdout: Scan<'a>, stderr: Scan<'a>) -> Self {
+        let screens = [output.screen(), output.screen()];
+        Self { kept: None, screens, stdout, stderr }
+    }
+
     async fn take(&mut self, index: usize, chunk: Vec<u8>) {
+        let chunk = self.screens[index].push(chunk);
+        self.give(index, chunk).await;
+    }
+
+    /// What was held back while it could have become a secret.
+    async fn finish(&mut self) {
+        for index in 0..self.screens.len() {
+            let rest = self.screens[index].finish();
+            self.give(index, rest).await;
+        }
+    }
+
+    async fn give(&mut self, index: usize, chunk: Vec<u8>) {
         let scan = if index == 0 { &mut self.stdout } else { &mut self.stderr };
-        let chunk = screen(chunk);
         scan.feed(&chunk);
-        if let Some(output) = self.output {
+        if let Some(output) = self.kept {
             output.keep(chunk).await;
         }
     }

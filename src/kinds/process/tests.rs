@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -14,8 +15,11 @@ use tempfile::TempDir;
 
 use super::{Capture, Exit, Program, Scan, SpawnError, environment, orphans, run};
 use crate::clock::SystemClock;
+use crate::credentials::redact::Redactor;
+use crate::credentials::secret::Secret;
 use crate::kinds::output::{Output, Outputs};
 use crate::kinds::{ProcessLimits, Stop, StopReason};
+use crate::model::CredentialName;
 use crate::model::{FailureClass, RunId};
 
 /// Long enough that a test which needs it to pass has failed.
@@ -70,7 +74,7 @@ impl Bench {
     async fn run_until(&self, program: Program<'_>, stop: &mut Stop) -> Result<Exit, SpawnError> {
         let output = self.output();
         let (stdout, stderr) = (Scan::default(), Scan::default());
-        let mut capture = Capture { output: Some(&output), stdout, stderr };
+        let mut capture = Capture::kept(&output, stdout, stderr);
         run(program, &mut capture, stop, &SystemClock).await
     }
 
@@ -87,8 +91,7 @@ impl Bench {
             }
             pull.send(Some(StopReason::Cancelled)).unwrap();
         };
-        let mut capture =
-            Capture { output: Some(&output), stdout: Scan::default(), stderr: Scan::default() };
+        let mut capture = Capture::kept(&output, Scan::default(), Scan::default());
         let (exit, ()) = tokio::join!(run(program, &mut capture, &mut stop, &SystemClock), watch);
         exit.unwrap()
     }
@@ -326,7 +329,7 @@ async fn an_attempt_that_is_dropped_takes_its_processes_along() {
         let output = bench.output();
         let mut reader = bench.outputs.reader(RunId(1), 1);
         let (stdout, stderr) = (Scan::default(), Scan::default());
-        let mut capture = Capture { output: Some(&output), stdout, stderr };
+        let mut capture = Capture::kept(&output, stdout, stderr);
         let script = "trap '' TERM; exec 3> fifo; sleep 600 & echo x >&3; echo ready; wait";
         tokio::select! {
             _ = run(bench.sh(script), &mut capture, &mut stop, &SystemClock) => panic!("it ended"),
@@ -402,4 +405,26 @@ async fn orphans_of_this_data_dir_are_found_by_their_environment_and_ended() {
     assert!(!wanted.lives() && spared.lives() && elsewhere.lives());
     assert_eq!(orphans::find(data, |_| true).len(), 1);
     assert!(orphans::find(other, |_| true).iter().all(|orphan| orphan.run == RunId(5)));
+}
+
+#[tokio::test]
+async fn what_is_secret_is_neither_kept_nor_seen() {
+    let redactor = Arc::new(Redactor::default());
+    let name = CredentialName::parse("test/one").unwrap();
+    redactor.hold(&name, vec![Secret::new("s3cr3t-token")]);
+    let dir = tempfile::tempdir().unwrap();
+    let bench = Bench { outputs: Outputs::screened(dir.path(), redactor), dir };
+    let output = bench.output();
+    let (stdout, stderr) = (Scan::keeping(100), Scan::default());
+    let mut capture = Capture::kept(&output, stdout, stderr);
+    // Each word is written by itself, and between those of one stream stands one of the other.
+    let script =
+        "printf 'a s3cr'; printf 'b s3c' >&2; printf '3t-token, s3cr'; printf 'r3t-token' >&2";
+    let (_pull, mut stop) = Stop::pair();
+    run(bench.sh(script), &mut capture, &mut stop, &SystemClock).await.unwrap();
+    assert_eq!(capture.stdout.kept(), b"a [redacted], s3cr");
+    assert_eq!(capture.stderr.last_line().as_deref(), Some("b [redacted]"));
+    let text = bench.text().await;
+    assert!(text.contains("a [redacted], ") && text.contains("s3cr"), "{text}");
+    assert!(text.contains("b [redacted]") && !text.contains("token"), "{text}");
 }
