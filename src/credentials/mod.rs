@@ -22,6 +22,7 @@ pub mod exchange;
 pub mod folder;
 mod forms;
 pub mod horizon;
+pub mod keeper;
 pub mod lifecycle;
 pub mod login;
 pub mod mint;

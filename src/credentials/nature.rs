@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::declare::{
-    AwsKeys, Declaration, GoogleClient, OAuthGrant, Provider, Seal, SecretPlace, StaticSecret,
+    Aws, AwsKeys, Declaration, GoogleClient, OAuthGrant, Provider, Seal, SecretPlace, StaticSecret,
 };
 use super::horizon::{DAY, Terms};
 use crate::model::{CredentialName, KnownEnd};
@@ -38,6 +38,8 @@ pub struct Nature {
     pub terms: Terms,
     /// What is asked for.
     pub scopes: Vec<String>,
+    /// Where its secrets are kept, the identity of its seal not among them.
+    pub places: Vec<SecretPlace>,
     /// The files that it is made of: a change there is a reason to try again.
     pub sources: Vec<PathBuf>,
 }
@@ -47,15 +49,17 @@ impl Nature {
     #[must_use]
     pub fn of(declaration: &Declaration, credentials_directory: Option<&Path>) -> Self {
         let provider = &declaration.provider;
-        let mut places: Vec<SecretPlace> = places(provider).into_iter().cloned().collect();
-        if let Some(Seal::Age(place)) = &declaration.seal {
-            places.push(place.clone());
-        }
-        let file = |place: SecretPlace| match place {
-            SecretPlace::File(path) => Some(path),
+        let places: Vec<SecretPlace> = places(provider).into_iter().cloned().collect();
+        let seal = declaration.seal.as_ref().map(|Seal::Age(place)| place);
+        let file = |place: &SecretPlace| match place {
+            SecretPlace::File(path) => Some(path.clone()),
             SecretPlace::Systemd(name) => credentials_directory.map(|dir| dir.join(name)),
             SecretPlace::Env(_) | SecretPlace::Exec(_) => None,
         };
+        let mut sources: Vec<PathBuf> = places.iter().chain(seal).filter_map(file).collect();
+        if let Provider::Aws(Aws { keys: AwsKeys::Profile { file, .. }, .. }) = provider {
+            sources.push(file.clone());
+        }
         Self {
             name: declaration.name.clone(),
             provider: provider.key(),
@@ -72,8 +76,19 @@ impl Nature {
             refreshes: !matches!(provider, Provider::Static(_) | Provider::Aws(_)),
             terms: terms(provider),
             scopes: provider.scopes().map(<[String]>::to_vec).unwrap_or_default(),
-            sources: places.into_iter().filter_map(file).collect(),
+            places,
+            sources,
         }
+    }
+}
+
+impl Nature {
+    /// The last characters of the client's public name, enough to tell a few clients apart.
+    #[must_use]
+    pub fn client_tail(&self) -> Option<String> {
+        let client = self.client.as_ref()?;
+        let skip = client.chars().count().saturating_sub(8);
+        Some(client.chars().skip(skip).collect())
     }
 }
 

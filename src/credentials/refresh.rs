@@ -106,9 +106,17 @@ impl Unsaved {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failed {
     /// Where the credential stands now.
-    pub standing: Standing,
+    pub standing: Box<Standing>,
     /// What was seen, if something was; otherwise nobody was asked.
-    pub evidence: Option<Evidence>,
+    pub evidence: Option<Box<Evidence>>,
+}
+
+impl Failed {
+    /// Where it stands, and what was seen.
+    #[must_use]
+    pub fn new(standing: Standing, evidence: Option<Evidence>) -> Self {
+        Self { standing: Box::new(standing), evidence: evidence.map(Box::new) }
+    }
 }
 
 /// Gets a token by the ten steps.
@@ -210,7 +218,7 @@ fn adopt(ask: &Ask<'_>, record: &Record) -> Option<Result<(), Failed>> {
             )),
         )));
     }
-    let refused = || Some(Err(Failed { standing: standing.clone(), evidence: None }));
+    let refused = || Some(Err(Failed::new(standing.clone(), None)));
     let leave = lifecycle::leave(standing, ask.why == Why::Forced, now);
     if leave == Leave::Never {
         return refused();
@@ -244,7 +252,7 @@ async fn no_grant(ask: &Ask<'_>, held: Held, mut record: Record) -> Failed {
     let standing = record.standing.clone();
     // Known in memory at least.
     let _kept = write(held, record, false).await.is_ok();
-    Failed { standing, evidence: Some(evidence) }
+    Failed::new(standing, Some(evidence))
 }
 
 /// Steps 4 and 5. Says whether the answer to an earlier exchange of this grant is lost.
@@ -357,7 +365,7 @@ impl Turn<'_> {
             let words = &unsaved.evidence.words;
             tracing::warn!(credential = %self.ask.nature.name, "its standing is not kept: {words}");
         }
-        Failed { standing, evidence: Some(evidence) }
+        Failed::new(standing, Some(evidence))
     }
 
     fn note(
@@ -368,7 +376,7 @@ impl Turn<'_> {
         skew: Option<SignedDuration>,
     ) {
         let mut entry = self.ask.audit.entry(record, act, self.ask.clock.now());
-        entry.client = self.ask.nature.client.as_deref().map(tail);
+        entry.client = self.ask.nature.client_tail();
         entry.latency_ms = u64::try_from(self.latency.as_millis()).ok();
         entry.skew_ms = skew.and_then(|skew| i64::try_from(skew.as_millis()).ok());
         if let Some(evidence) = evidence {
@@ -386,23 +394,28 @@ impl Turn<'_> {
     }
 }
 
-/// The last characters, enough to tell a few clients apart.
-fn tail(client: &str) -> String {
-    let skip = client.chars().count().saturating_sub(8);
-    client.chars().skip(skip).collect()
+/// What a standing depends on where the record is out of reach.
+#[must_use]
+pub fn memory_facts(nature: &Nature) -> Facts {
+    Facts {
+        name: nature.name.clone(),
+        rotates: nature.rotates.unwrap_or(true),
+        lost_answer: false,
+        fresh: false,
+        refreshes: nature.refreshes,
+        horizon: None,
+    }
 }
 
 /// What a standing depends on besides itself.
-pub(super) fn facts(ask: &Ask<'_>, record: &Record, lost_answer: bool) -> Facts {
+fn facts(ask: &Ask<'_>, record: &Record, lost_answer: bool) -> Facts {
     let nature = ask.nature;
     Facts {
-        name: nature.name.clone(),
         // One that ever replaced its refresh token does so always; as long as nobody knows, it does.
         rotates: nature.rotates.unwrap_or(record.previous.is_some() || record.minted == 0),
         lost_answer,
-        fresh: false,
-        refreshes: nature.refreshes,
         horizon: horizon::of(record, &nature.terms),
+        ..memory_facts(nature)
     }
 }
 
@@ -463,7 +476,7 @@ fn out_of_reach(ask: &Ask<'_>, record: Option<&Record>, evidence: Evidence) -> F
     let (was, facts) = (&record.standing, facts(ask, record, false));
     let event = Event::Failed { evidence: evidence.clone(), generation: was.generation };
     let standing = lifecycle::advance(was, &event, ask.clock.now(), &facts);
-    Failed { standing, evidence: Some(evidence) }
+    Failed::new(standing, Some(evidence))
 }
 
 /// Does what waits for a disk where nothing else waits.

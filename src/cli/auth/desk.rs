@@ -170,7 +170,7 @@ impl Desk {
             }
         }
         let evidence = unsaved.evidence.clone();
-        Err(Failed { standing: record.standing, evidence: Some(evidence) })
+        Err(Failed::new(record.standing, Some(evidence)))
     }
 }
 

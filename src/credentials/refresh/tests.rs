@@ -149,6 +149,7 @@ fn nature(rotates: Option<bool>) -> Nature {
         refreshes: true,
         terms: Terms::default(),
         scopes: vec!["a".into()],
+        places: Vec::new(),
         sources: Vec::new(),
     }
 }
@@ -581,7 +582,7 @@ async fn nobody_is_asked_without_a_grant_or_for_another_provider() {
     assert_eq!(failed.standing.deaths, [], "nobody ever consented");
     let words = failed.evidence.unwrap().words;
     assert_eq!(words, "nobody has logged in yet: jadactl auth login test/one");
-    assert_eq!(place.record().standing, failed.standing, "known since when");
+    assert_eq!(place.record().standing, *failed.standing, "known since when");
     record.provider = "google".into();
     place.keep(&record).await;
     let before = place.record();
