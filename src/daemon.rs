@@ -16,11 +16,12 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::{Clock, SystemClock};
 use crate::engine::dispatch::{Channels, Dispatcher, Drain, Parts};
-use crate::engine::reload::{Load, Reloader};
+use crate::engine::reload::{self, Load, Reloader, tell_bad_files};
 use crate::engine::{Handle, View, retention};
 use crate::kinds::Kinds;
 use crate::kinds::output::Outputs;
@@ -28,7 +29,7 @@ use crate::kinds::process::{self, orphans};
 use crate::model::{NodeId, RunId, RunState};
 use crate::plan::state::Seats;
 use crate::spec::config::{self, Config};
-use crate::spec::{Catalog, Settings};
+use crate::spec::{self, Catalog, Kept, Settings};
 use crate::store::sqlite::Sqlite;
 use crate::store::{Keep, NewNode, Store};
 use crate::web;
@@ -40,6 +41,9 @@ const DRAIN: Duration = Duration::from_secs(20);
 
 /// Time between TERM and KILL for what a killed daemon left running.
 const ORPHAN_GRACE: Duration = Duration::from_secs(5);
+
+/// Time for the copies of job files that are still being made when everything else has ended.
+const COPIES: Duration = Duration::from_secs(5);
 
 /// Requests that wait for the loop.
 const REQUESTS: usize = 1024;
@@ -152,7 +156,7 @@ fn settings(args: &Args) -> Config {
 }
 
 fn check(config: &Config, now: jiff::Timestamp) -> ExitCode {
-    let checked = crate::spec::check(&[], config, now);
+    let checked = spec::check(&[], config, now);
     complain(&checked.diagnostics);
     if checked.has_errors() {
         return ExitCode::FAILURE;
@@ -181,10 +185,11 @@ async fn serve(
     let node = register(settings, store.as_ref(), clock.as_ref()).await?;
     end_orphans(&data.path, store.as_ref(), clock.as_ref()).await?;
     let (requests, inbox) = mpsc::channel(REQUESTS);
-    let load = loader(Arc::clone(settings), Arc::clone(&clock));
+    let kept = Kept::at(&data.path);
+    let load = loader((Arc::clone(settings), kept.clone()), Arc::clone(&clock));
     let dir = settings.jobs_dir.clone();
-    let reloader = Reloader::on(dir, load, Arc::clone(&clock), requests.clone());
-    let catalog = Arc::new(crate::spec::load(settings, clock.now(), None));
+    let reloader = Reloader::on(dir, Arc::clone(&load), Arc::clone(&clock), requests.clone());
+    let catalog = Arc::new(load(&Catalog::default()));
     let (view, shown) = watch::channel(Arc::new(View::default()));
     let (reload, asked) = mpsc::channel(16);
     let engine = Handle::new(requests, shown);
@@ -220,7 +225,8 @@ async fn serve(
         keep(settings),
         settings.retention.bytes,
     );
-    let follow = reloader.run(Arc::clone(&catalog), asked);
+    let (in_force, kept_up) = watch::channel(Arc::clone(&catalog));
+    let follow = reloader.run(in_force, asked);
     let errands = tokio::spawn(until(shutdown.clone(), async move {
         tokio::select! {
             () = sweep => {}
@@ -233,15 +239,12 @@ async fn serve(
     dispatcher.step().await;
     greet(settings, &catalog, address);
     tell_systemd(&[sd_notify::NotifyState::Ready]);
-    let beat = move || {
-        if beat_every.is_some() {
-            tell_systemd(&[sd_notify::NotifyState::Watchdog]);
-        }
-    };
-    dispatcher.run(stopping, beat_every, beat).await;
+    let copies = tokio::spawn(reload::keep(kept, kept_up));
+    dispatcher.run(stopping, beat_every, beat(beat_every)).await;
     shutdown.cancel();
     signals.abort();
     let _ended = tokio::join!(errands, door);
+    finish(copies, clock.as_ref()).await;
     tracing::info!("stopped in order");
     Ok(())
 }
@@ -251,6 +254,14 @@ async fn until(shutdown: CancellationToken, task: impl Future<Output = ()>) {
     tokio::select! {
         () = shutdown.cancelled() => {}
         () = task => {}
+    }
+}
+
+/// Lets the copies that are being made be finished.
+async fn finish(copies: JoinHandle<()>, clock: &dyn Clock) {
+    tokio::select! {
+        _ = copies => {}
+        () = clock.sleep(COPIES) => tracing::warn!("not every accepted job file is copied: the disk is slow"),
     }
 }
 
@@ -299,9 +310,7 @@ fn greet(settings: &Settings, catalog: &Catalog, address: Option<SocketAddr>) {
         page = %format_args!("http://{}/", address.unwrap_or(settings.listen)),
         "jada-agent {} is up", env!("CARGO_PKG_VERSION")
     );
-    for file in catalog.bad_files() {
-        tracing::error!(file = %file.path.display(), "has errors: run jadactl validate");
-    }
+    tell_bad_files(catalog);
     if let Some(trouble) = &catalog.trouble {
         tracing::error!("{}", trouble.message);
     }
@@ -324,14 +333,29 @@ fn keep(settings: &Settings) -> Keep {
     }
 }
 
-fn loader(settings: Arc<Settings>, clock: Arc<dyn Clock>) -> Load {
-    Arc::new(move |before| crate::spec::load(&settings, clock.now(), Some(before)))
+fn loader((settings, kept): (Arc<Settings>, Kept), clock: Arc<dyn Clock>) -> Load {
+    Arc::new(move |before| {
+        let now = clock.now();
+        if before.is_unread() {
+            return spec::start(&settings, now, &kept);
+        }
+        spec::load(&settings, now, Some(before))
+    })
 }
 
 /// How often systemd wants to hear that the loop advances: half its patience.
 fn watchdog() -> Option<Duration> {
     let patience = sd_notify::watchdog_enabled()?;
     Some(patience / 2)
+}
+
+/// What tells systemd that the loop advances, where it wants to hear it.
+fn beat(every: Option<Duration>) -> impl Fn() + Send {
+    move || {
+        if every.is_some() {
+            tell_systemd(&[sd_notify::NotifyState::Watchdog]);
+        }
+    }
 }
 
 fn tell_systemd(states: &[sd_notify::NotifyState<'_>]) {
@@ -355,7 +379,7 @@ async fn heed_signals(engine: Handle, drain: watch::Sender<Drain>, clock: Arc<dy
         tokio::select! {
             _ = term.recv() => break,
             _ = int.recv() => break,
-            _ = hup.recv() => reload(&engine).await,
+            _ = hup.recv() => read_again(&engine).await,
         }
     }
     tell_systemd(&[sd_notify::NotifyState::Stopping]);
@@ -372,7 +396,7 @@ async fn heed_signals(engine: Handle, drain: watch::Sender<Drain>, clock: Arc<dy
     std::future::pending::<()>().await;
 }
 
-async fn reload(engine: &Handle) {
+async fn read_again(engine: &Handle) {
     let monotonic = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     let micros = i128::from(monotonic.tv_sec) * 1_000_000 + i128::from(monotonic.tv_nsec) / 1_000;
     tell_systemd(&[

@@ -276,6 +276,41 @@ fn an_edit_takes_effect_and_a_bad_one_keeps_the_last_good_version() {
 }
 
 #[test]
+fn a_file_that_turned_bad_runs_on_over_a_kill_and_a_restart() {
+    let good = "schedule: { every: 1s }\ncommand: { run: 'echo one > fifo' }\n";
+    let mut site = Site::new(&[("a.yaml", good)]);
+    let mut verbose = site.agent();
+    verbose.env("JADA_LOG", "info,jada=debug");
+    site.start_as(verbose);
+    site.wait_log("the accepted job files are copied");
+    site.write("a.yaml", &good.replace("command", "comand"));
+    site.wait_log("has errors");
+    site.kill();
+    site.start();
+    let told = site.wait_log("the last good version runs on");
+    assert!(told.contains("a.yaml") && told.contains("kept=1"), "{told}");
+    while site.wait_report() != "one" {}
+    let open = site.json(&["incidents"]);
+    assert_eq!(open.len(), 1, "{open:?}");
+    assert_eq!(open[0]["key"], "file/jobs.d/a.yaml");
+    let detail = open[0]["detail"].as_str().unwrap();
+    assert!(detail.contains("the last good version of its job runs on"), "{detail}");
+    let told = site.ctl(&["validate", "jobs.d/a.yaml"]).stderr;
+    let told = String::from_utf8_lossy(&told).into_owned();
+    assert!(told.contains("keeps to the last good version of jobs.d/a.yaml"), "{told}");
+    site.write("a.yaml", &good.replace("one", "two"));
+    while site.wait_report() != "two" {}
+    assert_eq!(site.json(&["incidents"]).len(), 0);
+    fs::remove_file(site.path("jobs.d/a.yaml")).unwrap();
+    site.wait_log("jobs in force jobs=0");
+    assert_eq!(site.stop(), Some(0));
+    assert_eq!(fs::read_dir(site.path("var/last-good")).unwrap().count(), 0);
+    site.write("a.yaml", "oops");
+    site.start();
+    assert_eq!(site.json(&["jobs"]).len(), 0, "what was deleted does not come back");
+}
+
+#[test]
 fn an_edit_behind_a_link_takes_effect() {
     let text = "schedule: { every: 1s }\ncommand: { run: 'echo one > fifo' }\n";
     let mut site = Site::new(&[]);

@@ -149,7 +149,30 @@ fn made() -> Vec<(&'static str, Vec<Diagnostic>)> {
         ("J008-empty", in_folder(|dir| fs::write(dir.join("empty.yaml"), "\n").unwrap())),
         ("J009-too-many", last_of_many()),
         ("J075-crowded-minute", in_folder(|dir| fs::write(dir.join("many.yaml"), crowd).unwrap())),
+        ("J088-copy-unusable", copy_unusable()),
     ]
+}
+
+/// What the daemon tells of a bad file whose copy was damaged.
+fn copy_unusable() -> Vec<Diagnostic> {
+    let dir = tempfile::tempdir().unwrap();
+    let (settings, kept) = (Settings::defaults(dir.path()), spec::Kept::at(dir.path()));
+    let file = settings.jobs_dir.join("sync.yaml");
+    fs::create_dir(&settings.jobs_dir).unwrap();
+    fs::write(&file, "command: { run: [\"true\"] }\n").unwrap();
+    kept.keep(&spec::load(&settings, now(), None)).unwrap();
+    fs::write(&file, "comand: { run: [\"true\"] }\n").unwrap();
+    let copies = fs::read_dir(dir.path().join("last-good")).unwrap();
+    copies.for_each(|copy| fs::write(copy.unwrap().path(), "").unwrap());
+    let mut told: Vec<_> = spec::start(&settings, now(), &kept).diagnostics().cloned().collect();
+    for told in &mut told {
+        // Neither the folder nor the hash of its path is the same twice.
+        told.help = told.help.take().map(|help| match help.split_once("copy is ") {
+            Some((before, _)) => format!("{before}copy is COPY"),
+            None => help,
+        });
+    }
+    relative(told, dir.path())
 }
 
 /// The last thing that is told of a file with more mistakes than are told.
@@ -167,10 +190,13 @@ fn in_folder(fill: impl FnOnce(&Path)) -> Vec<Diagnostic> {
     fill(&jobs);
     let settings = Settings::defaults(dir.path());
     let config = Config::of(settings);
-    let mut diagnostics = spec::check(&[], &config, now()).diagnostics;
+    relative(spec::check(&[], &config, now()).diagnostics, dir.path())
+}
+
+fn relative(mut diagnostics: Vec<Diagnostic>, root: &Path) -> Vec<Diagnostic> {
     for diagnostic in &mut diagnostics {
         let source = &diagnostic.source;
-        let path = source.path().replace(&*dir.path().to_string_lossy(), "ROOT");
+        let path = source.path().replace(&*root.to_string_lossy(), "ROOT");
         diagnostic.source = jada::yaml::Source::new(path, source.text());
     }
     diagnostics

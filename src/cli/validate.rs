@@ -80,6 +80,12 @@ fn tell(session: &mut Session, format: Format, checked: &Checked) -> Result<()> 
             let text = render::human(found, session.print.colour);
             session.print.data().write_all(text.as_bytes())?;
             session.print.note(&summary(checked))?;
+            for file in &checked.kept {
+                let file = file.display();
+                session
+                    .print
+                    .note(&format!("the daemon keeps to the last good version of {file}"))?;
+            }
         }
         Format::Json => {
             let Checked { files, jobs, .. } = *checked;

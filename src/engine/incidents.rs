@@ -14,7 +14,7 @@ use crate::model::{Incident, IncidentChange, JobName, Outcome, RunId, Severity};
 use crate::plan::catch_up::words;
 use crate::plan::tick::stale_words;
 use crate::spec::{Catalog, Job, JobFile};
-use crate::yaml::Diagnostic;
+use crate::yaml::{Code, Diagnostic};
 
 const FILE: &str = "file/";
 const STUCK: &str = "/stuck";
@@ -208,7 +208,10 @@ fn problems(catalog: &Catalog) -> Vec<(String, Problem)> {
         let first = file.first_error()?;
         let errors = file.diagnostics.iter().filter(|one| one.is_error()).count();
         let kept = match file.jobs.len() {
-            0 => "nothing of it runs".to_owned(),
+            0 => match file.diagnostics.iter().find(|one| one.code == Code::CopyUnusable) {
+                Some(copy) => format!("nothing of it runs: {}", copy.message),
+                None => "nothing of it runs".to_owned(),
+            },
             1 => "the last good version of its job runs on".to_owned(),
             jobs => format!("the last good version of its {jobs} jobs runs on"),
         };

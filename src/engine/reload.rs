@@ -1,7 +1,7 @@
 //! Keeps the catalog in step with `jobs.d`.
 //!
 //! Owns the watch on the folder and the settling of bursts. An event says only "look again": what is in
-//! force is decided by reading the folder whole. Refuses to know what a job file says (`spec/`).
+//! force is decided by reading the folder whole. Owns too when accepted files are copied. Refuses to know what a job file says (`spec/`).
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use notify::event::{AccessKind, AccessMode, EventKind};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::Request;
 use crate::clock::Clock;
-use crate::spec::Catalog;
+use crate::spec::{Catalog, Kept};
 
 /// Editors save in several steps, and a copy of many files takes a moment: wait for the end of it.
 const SETTLE: Duration = Duration::from_millis(150);
@@ -55,12 +55,14 @@ impl Reloader {
         Self { dir, load, clock, engine, watch, tell, events }
     }
 
-    /// Looks again whenever the folder changes or somebody asks, until the engine is gone.
+    /// Looks again whenever the folder changes or somebody asks, until the engine is gone. `in_force` begins
+    /// with the catalog of the start, and shows each one that is put into force after it.
     pub async fn run(
         mut self,
-        mut catalog: Arc<Catalog>,
+        in_force: watch::Sender<Arc<Catalog>>,
         mut asked: mpsc::Receiver<oneshot::Sender<()>>,
     ) {
+        let mut catalog = in_force.borrow().clone();
         loop {
             let (mut answers, mut untold) = (Vec::new(), false);
             tokio::select! {
@@ -85,16 +87,14 @@ impl Reloader {
                 Ok(loaded) => catalog = Arc::new(loaded),
                 Err(error) => tracing::error!(%error, "reading the jobs folder failed: a bug"),
             }
-            for file in catalog.bad_files() {
-                let kept = file.jobs.len();
-                tracing::error!(file = %file.path.display(), kept, "has errors; the last good version runs on");
-            }
-            let (answer, in_force) = oneshot::channel();
+            tell_bad_files(&catalog);
+            let (answer, installed) = oneshot::channel();
             answers.push(answer);
             let install = Request::Install(Arc::clone(&catalog), answers);
-            if self.engine.send(install).await.is_err() || in_force.await.is_err() {
+            if self.engine.send(install).await.is_err() || installed.await.is_err() {
                 return;
             }
+            in_force.send_replace(Arc::clone(&catalog));
             tracing::info!(jobs = catalog.jobs.len(), "jobs in force");
         }
     }
@@ -109,6 +109,39 @@ impl Reloader {
             if !more {
                 return;
             }
+        }
+    }
+}
+
+/// Keeps the copies of accepted files (see [`Kept`]) in step with the catalog, behind the back of those who
+/// wait for it: a copy is needed by the next start only.
+pub async fn keep(kept: Kept, mut in_force: watch::Receiver<Arc<Catalog>>) {
+    loop {
+        let (kept, catalog) = (kept.clone(), in_force.borrow_and_update().clone());
+        match tokio::task::spawn_blocking(move || kept.keep(&catalog)).await {
+            Ok(Ok(())) => tracing::debug!("the accepted job files are copied"),
+            Ok(Err(error)) => tracing::warn!(
+                %error, "not every job file could be copied: one that turns bad before the next start will \
+                 not run after it"
+            ),
+            Err(error) => tracing::error!(%error, "copying the job files failed: a bug"),
+        }
+        if in_force.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Logs each file that is not in force as it stands, and what becomes of its jobs.
+pub fn tell_bad_files(catalog: &Catalog) {
+    for file in catalog.bad_files() {
+        let (path, kept) = (file.path.display(), file.jobs.len());
+        if kept == 0 {
+            tracing::error!(file = %path, "has errors and nothing of it runs: run jadactl validate");
+        } else {
+            tracing::error!(
+                file = %path, kept, "has errors; the last good version runs on: run jadactl validate"
+            );
         }
     }
 }

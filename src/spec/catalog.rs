@@ -61,7 +61,8 @@ pub struct Catalog {
     pub trouble: Option<Arc<Diagnostic>>,
     /// What is worth saying although nothing is refused, and belongs to no single file.
     pub remarks: Vec<Diagnostic>,
-    /// Hash of the settings that the files were read under: under other ones they are read again.
+    /// Hash of the settings that the files were read under: under other ones they are read again. 0 where
+    /// none was read yet.
     pub(super) basis: u64,
 }
 
@@ -104,6 +105,12 @@ impl Catalog {
             files.map(|file| (file.path.clone(), file.state, file.content)).collect()
         };
         self.trouble.is_some() == other.trouble.is_some() && files(self) == files(other)
+    }
+
+    /// Whether no look at the jobs folder has succeeded yet.
+    #[must_use]
+    pub fn is_unread(&self) -> bool {
+        self.basis == 0
     }
 
     /// The files whose content is not in force.

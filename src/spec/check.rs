@@ -9,11 +9,12 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::catalog::Catalog;
+use super::catalog::{Catalog, FileState, JobFile};
 use super::config::{self, Config, FILE};
 use super::cross::{self, Candidate};
 use super::crowd;
 use super::file::Reader;
+use super::kept::Kept;
 use super::load::load;
 use super::scan;
 use super::settings::Settings;
@@ -28,6 +29,8 @@ pub struct Checked {
     pub jobs: usize,
     /// What there is to say, in the order of files and places.
     pub diagnostics: Vec<Diagnostic>,
+    /// Files with errors whose last good version a daemon has kept, and runs on.
+    pub kept: Vec<Arc<Path>>,
 }
 
 impl Checked {
@@ -87,6 +90,7 @@ impl Checked {
         let catalog = load(settings, now, None);
         self.files += catalog.files.len();
         self.jobs += catalog.jobs.len();
+        self.note_kept(catalog.bad_files(), settings);
         self.diagnostics.extend(catalog.diagnostics().cloned());
         self.diagnostics.extend(crowd::lint(&catalog, settings, now));
         catalog
@@ -130,6 +134,21 @@ impl Checked {
             self.files += 1;
             self.jobs += file.jobs.len();
             self.diagnostics.extend(file.diagnostics.iter().cloned());
+            self.note_kept(Some(&file).filter(|file| file.state == FileState::Bad), settings);
+        }
+    }
+
+    fn note_kept<'a>(
+        &mut self,
+        bad: impl IntoIterator<Item = &'a Arc<JobFile>>,
+        settings: &Settings,
+    ) {
+        let mut bad = bad.into_iter().peekable();
+        if bad.peek().is_some() {
+            let kept = Kept::at(&settings.data_dir);
+            let index = kept.index();
+            let paths = bad.map(|file| file.path.clone());
+            self.kept.extend(paths.filter(|path| kept.of(&index, path).is_some()));
         }
     }
 }

@@ -26,6 +26,8 @@ pub(super) struct Candidate {
     pub kept: bool,
     /// What the checks between files found.
     pub found: Vec<Diagnostic>,
+    /// What to say of a last good version that can't serve, should the file be bad.
+    pub spoiled: Option<Diagnostic>,
 }
 
 impl Candidate {

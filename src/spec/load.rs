@@ -2,7 +2,8 @@
 //!
 //! Owns the rules of a reload. A file whose bytes did not change is not parsed again. A file takes effect
 //! as a whole or not at all; one that turned bad keeps its last good jobs, and one that is gone takes its
-//! jobs with it. A folder that can't be read changes nothing. Refuses to know who asks, and when.
+//! jobs with it. A folder that can't be read changes nothing. A start is a reload too: what was in force
+//! before it is known by the kept copies. Refuses to know who asks, and when.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use super::catalog::{Catalog, FileState, JobFile};
 use super::cross::{self, Candidate};
 use super::file::{Read, Reader};
 use super::hash::Hash;
+use super::kept::{Accepted, Index, Kept};
 use super::scan::{self, Listing, Unreadable};
 use super::settings::Settings;
 use crate::yaml::{Code, Diagnostic, arrange};
@@ -22,6 +24,26 @@ use crate::yaml::{Code, Diagnostic, arrange};
 pub fn load(settings: &Settings, now: Timestamp, previous: Option<&Catalog>) -> Catalog {
     let nothing = Catalog::default();
     let previous = previous.unwrap_or(&nothing);
+    let same_basis = settings.basis() == previous.basis;
+    let look = |path: &Path, reader: &mut Reader<'_>| look(path, previous, same_basis, reader);
+    gather(settings, now, previous, look)
+}
+
+/// Reads the jobs folder for the first time since the daemon started: a file that is bad now serves the
+/// version that was in force before, if a copy of it was kept.
+#[must_use]
+pub fn start(settings: &Settings, now: Timestamp, kept: &Kept) -> Catalog {
+    let index = kept.index();
+    let look = |path: &Path, reader: &mut Reader<'_>| look_first(path, (kept, &index), reader);
+    gather(settings, now, &Catalog::default(), look)
+}
+
+fn gather(
+    settings: &Settings,
+    now: Timestamp,
+    previous: &Catalog,
+    look: impl Fn(&Path, &mut Reader<'_>) -> Option<Candidate>,
+) -> Catalog {
     let listing = match scan::list(&settings.jobs_dir) {
         Ok(listing) => listing,
         Err(error) => {
@@ -31,11 +53,8 @@ pub fn load(settings: &Settings, now: Timestamp, previous: Option<&Catalog>) -> 
     };
     let basis = settings.basis();
     let mut reader = Reader::new(settings, now);
-    let mut candidates: Vec<Candidate> = listing
-        .files
-        .iter()
-        .filter_map(|path| look(path, previous, basis == previous.basis, &mut reader))
-        .collect();
+    let mut candidates: Vec<Candidate> =
+        listing.files.iter().filter_map(|path| look(path, &mut reader)).collect();
     cross::check(&mut candidates, &mut reader);
     let mut catalog = assemble(candidates);
     catalog.basis = basis;
@@ -69,6 +88,39 @@ fn look(
     Some(Candidate::new(shared, before, Some(read)))
 }
 
+/// A file at a start. One that is as it was accepted is in force; for another one, its copy says what was.
+fn look_first(
+    path: &Path,
+    (kept, index): (&Kept, &Index),
+    reader: &mut Reader<'_>,
+) -> Option<Candidate> {
+    let path: Arc<Path> = path.into();
+    let read = reader.read(&path)?;
+    let copy = match kept.of(index, &path) {
+        Some(copy) if copy.content != read.content => copy,
+        Some(_) if read.is_good() => return Some(Candidate::senior(path, read)),
+        Some(_) | None => return Some(Candidate::new(path, None, Some(read))),
+    };
+    let (before, spoiled) = match recall(&path, (kept, copy), reader) {
+        Ok(before) => (Some(before), None),
+        Err(why) => (None, Some(spoiled(&path, &kept.path(copy), &why))),
+    };
+    Some(Candidate { spoiled, ..Candidate::new(path, before, Some(read)) })
+}
+
+/// A file as its copy has it, or why that can't be used.
+fn recall(
+    path: &Arc<Path>,
+    (kept, copy): (&Kept, &Accepted),
+    reader: &mut Reader<'_>,
+) -> Result<Arc<JobFile>, String> {
+    let read = reader.bytes(path, kept.read(copy)?);
+    match read.diagnostics.iter().find(|told| told.is_error()) {
+        None => Ok(Arc::new(JobFile::accepted(path.clone(), &read))),
+        Some(error) => Err(format!("this version of jada-agent refuses it: {}", error.message)),
+    }
+}
+
 /// Puts each candidate's jobs into force: its new ones, or those that it had.
 fn assemble(candidates: Vec<Candidate>) -> Catalog {
     let mut catalog = Catalog::default();
@@ -93,20 +145,17 @@ impl Candidate {
             // Thousands of texts at one time would cost more than reading one of them again.
             read.text = None;
         }
-        Self { kept: read.is_none(), path, before, read, found: Vec::new() }
+        let told = |file: &Arc<JobFile>| {
+            file.diagnostics.iter().find(|told| told.code == Code::CopyUnusable).cloned()
+        };
+        let spoiled = before.as_ref().and_then(told);
+        Self { kept: read.is_none(), path, before, read, found: Vec::new(), spoiled }
     }
 
-    /// A file that was in force before, with its places at hand.
+    /// A file that was in force before as it is now.
     pub(super) fn senior(path: Arc<Path>, read: Read) -> Self {
-        let before = JobFile {
-            path: path.clone(),
-            state: FileState::Good,
-            jobs: read.jobs().cloned().collect(),
-            diagnostics: Vec::new(),
-            content: read.content,
-        };
-        let before = Some(Arc::new(before));
-        Self { kept: true, path, before, read: Some(read), found: Vec::new() }
+        let before = Some(Arc::new(JobFile::accepted(path.clone(), &read)));
+        Self { kept: true, ..Self::new(path, before, Some(read)) }
     }
 
     /// The file as the catalog has it.
@@ -119,10 +168,29 @@ impl Candidate {
         let (content, mut diagnostics) =
             self.read.map_or((0, Vec::new()), |read| (read.content, read.diagnostics));
         diagnostics.extend(self.found);
+        diagnostics.extend(self.spoiled.filter(|_| !fresh));
         arrange(&mut diagnostics);
         let state = if fresh { FileState::Good } else { FileState::Bad };
         Arc::new(JobFile { path: self.path, state, jobs, diagnostics, content })
     }
+}
+
+impl JobFile {
+    /// A file whose content is in force.
+    fn accepted(path: Arc<Path>, read: &Read) -> Self {
+        let (state, jobs) = (FileState::Good, read.jobs().cloned().collect());
+        Self { path, state, jobs, diagnostics: read.diagnostics.clone(), content: read.content }
+    }
+}
+
+fn spoiled(file: &Path, copy: &Path, why: &str) -> Diagnostic {
+    let message = format!("the copy of this file's last good version cannot be used: {why}");
+    let mut told = Diagnostic::of_file(Code::CopyUnusable, file.to_string_lossy(), message);
+    told.help(format!(
+        "nothing of this file runs until its errors are mended; the copy is {}",
+        copy.display()
+    ));
+    told
 }
 
 fn unreadable(folder: &Path, error: &std::io::Error, jobs: usize) -> Diagnostic {

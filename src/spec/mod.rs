@@ -7,7 +7,8 @@
 //!
 //! Owns what a job file and `jada.yaml` may say, the references between them, and which version of a
 //! file is in force. Refuses to know what becomes of a job (`engine/`) and how a kind reads its section
-//! (`kinds/`). Reads files, and nothing else of the world: no clock, no async.
+//! (`kinds/`). Reads files, and nothing else of the world: no clock, no async. Writes nothing but the copies
+//! of accepted files (`kept`).
 
 mod bindings;
 mod catalog;
@@ -22,6 +23,7 @@ mod graph;
 mod hash;
 mod intern;
 pub mod job;
+mod kept;
 mod load;
 mod names;
 mod normal;
@@ -37,7 +39,8 @@ pub mod settings;
 pub use catalog::{Catalog, FileState, Job, JobFile};
 pub use check::{Checked, check};
 pub use config::{Config, FILE};
-pub use load::load;
+pub use kept::Kept;
+pub use load::{load, start};
 pub use settings::Settings;
 
 #[cfg(test)]

@@ -129,6 +129,7 @@ codes! {
     NotForDevices = "J085" Warning "the device flow cannot carry a scope";
     ShortGrant = "J086" Warning "a grant ends after a week";
     SecretInArguments = "J087" Warning "a secret may reach arguments";
+    CopyUnusable = "J088" Warning "the copy of a last good version cannot be used";
 }
 
 impl Code {
