@@ -25,7 +25,7 @@ pub use asking::{Asking, redirect_to};
 use super::declare::{Declaration, Provider};
 use super::evidence::{Evidence, missing_scopes};
 use super::mint::{Minted, Token};
-use super::providers::{World, consent_ends, mint};
+use super::providers::{World, mint};
 use super::record::Grant;
 use crate::model::CredentialClass;
 
@@ -97,15 +97,13 @@ impl Consent {
             }));
         };
         let asked = declaration.provider.scopes().unwrap_or_default();
-        let mut ends = minted.ends;
-        ends.extend(consent_ends(&declaration.provider, now, now));
         let grant = Grant {
             refresh_token,
             generation: 0,
             scopes: minted.token.scopes.clone().unwrap_or_else(|| asked.to_vec()),
             consented_at: now,
             obtained_at: now,
-            ends,
+            ends: minted.ends,
         };
         Ok(Self { grant, token: minted.token, account: minted.account })
     }

@@ -15,7 +15,7 @@ use aws_sigv4::sign::v4;
 use jiff::Timestamp;
 use oauth2::http::Request;
 
-use super::{World, declared_end, place};
+use super::{World, not_ended, place};
 use crate::credentials::declare::{Aws, AwsKeys, SecretPlace};
 use crate::credentials::evidence::Evidence;
 use crate::credentials::mint::{Minted, Token, TokenValue};
@@ -24,7 +24,7 @@ use crate::model::CredentialClass;
 
 /// Reads the keys.
 pub(super) async fn mint(aws: &Aws, world: &World) -> Result<Minted, Evidence> {
-    let ends = declared_end(aws.expires_on, world.clock.now())?;
+    not_ended(aws.expires_on, world.clock.now())?;
     let value = match &aws.keys {
         AwsKeys::Pair { access_key_id, secret_access_key, session_token } => {
             let id = place::read(access_key_id, world).await?;
@@ -46,7 +46,7 @@ pub(super) async fn mint(aws: &Aws, world: &World) -> Result<Minted, Evidence> {
         }
     };
     let token = Token { value, expires_at: aws.expires_on, scopes: None };
-    Ok(Minted { token, refresh_token: None, ends, account: None, skew: None })
+    Ok(Minted { token, refresh_token: None, ends: Vec::new(), account: None, skew: None })
 }
 
 fn shown(file: &Path) -> String {

@@ -2,7 +2,7 @@
 //!
 //! Owns that `expires_on` is an end like any other. Refuses to guess one.
 
-use super::{LIFE_UNSAID, World, after, declared_end, place};
+use super::{LIFE_UNSAID, World, after, not_ended, place};
 use crate::credentials::declare::{SecretPlace, Static, StaticSecret};
 use crate::credentials::evidence::Evidence;
 use crate::credentials::mint::{Minted, Token, TokenValue};
@@ -10,7 +10,7 @@ use crate::credentials::mint::{Minted, Token, TokenValue};
 /// Reads the secret from its place.
 pub(super) async fn mint(fixed: &Static, world: &World) -> Result<Minted, Evidence> {
     let now = world.clock.now();
-    let ends = declared_end(fixed.expires_on, now)?;
+    not_ended(fixed.expires_on, now)?;
     let (place, value) = match &fixed.secret {
         StaticSecret::Bearer(place) => {
             (place, TokenValue::Bearer(place::read(place, world).await?))
@@ -28,5 +28,5 @@ pub(super) async fn mint(fixed: &Static, world: &World) -> Result<Minted, Eviden
     let look_again = matches!(place, SecretPlace::Exec(_)).then(|| after(now, LIFE_UNSAID));
     let expires_at = look_again.into_iter().chain(fixed.expires_on).min();
     let token = Token { value, expires_at, scopes: None };
-    Ok(Minted { token, refresh_token: None, ends, account: None, skew: None })
+    Ok(Minted { token, refresh_token: None, ends: Vec::new(), account: None, skew: None })
 }

@@ -1,33 +1,23 @@
 //! A person at Google.
 //!
-//! Owns Google's endpoints, the form of its client files, and the ends that it sets without saying so:
-//! 7 days in testing mode, 6 months of disuse. Refuses to rotate: a refresh brings no refresh token.
+//! Owns Google's endpoints and the form of its client files. Refuses to rotate: a refresh brings no refresh
+//! token. The ends that Google sets without saying so are among the clocks of `horizon`.
 
 use serde_json::Value as Json;
 
 use super::client::{Client, Endpoints};
-use super::{World, after, place};
+use super::{World, place};
 use crate::credentials::declare::{ClientAuth, Google, GoogleClient, SecretPlace};
 use crate::credentials::evidence::{Asked, Evidence, Proof, classify};
 use crate::credentials::mint::Minted;
 use crate::credentials::record::Grant;
 use crate::credentials::secret::Secret;
-use crate::model::{CredentialClass, KnownEnd};
-use jiff::Timestamp;
-use std::time::Duration;
+use crate::model::CredentialClass;
 
 const AUTHORIZE: &str = "https://accounts.google.com/o/oauth2/v2/auth";
 const TOKEN: &str = "https://oauth2.googleapis.com/token";
 const DEVICE: &str = "https://oauth2.googleapis.com/device/code";
 const REVOKE: &str = "https://oauth2.googleapis.com/revoke";
-
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// Grants of a client whose consent screen is in testing end so long after the consent.
-const TESTING: Duration = DAY.saturating_mul(7);
-
-/// A refresh token that is not used for six months ends. The shortest six months count.
-const DISUSE: Duration = DAY.saturating_mul(181);
 
 /// Spends nothing: the same refresh token is good again and again.
 pub(super) async fn mint(
@@ -37,18 +27,7 @@ pub(super) async fn mint(
 ) -> Result<Minted, Evidence> {
     let client = client(google, world).await?;
     let reply = client.refresh(&grant.refresh_token, world).await?;
-    let mut minted = classify(&reply, Asked { proof: Proof::Consent, spends: false })?;
-    minted.ends.extend(ends(google, grant.consented_at, world.clock.now()));
-    Ok(minted)
-}
-
-/// Ends that Google does not tell.
-pub(super) fn ends(google: &Google, consented_at: Timestamp, now: Timestamp) -> Vec<KnownEnd> {
-    let end = |at, clock: &str| KnownEnd { at, clock: clock.to_owned() };
-    let testing =
-        google.testing.then(|| end(after(consented_at, TESTING), "7 days of testing mode"));
-    let disuse = end(after(now, DISUSE), "6 months of disuse");
-    testing.into_iter().chain([disuse]).collect()
+    classify(&reply, Asked { proof: Proof::Consent, spends: false })
 }
 
 /// The client, with its secret.

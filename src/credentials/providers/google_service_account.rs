@@ -10,7 +10,7 @@ use oauth2::url::form_urlencoded::Serializer;
 use serde_json::{Value as Json, json};
 
 use super::client::send;
-use super::{World, assertion, declared_end, place};
+use super::{World, assertion, not_ended, place};
 use crate::credentials::declare::ServiceAccount;
 use crate::credentials::evidence::{Asked, Evidence, Proof, classify};
 use crate::credentials::mint::Minted;
@@ -37,7 +37,7 @@ struct Key {
 /// Signs a statement, and trades it for a token.
 pub(super) async fn mint(account: &ServiceAccount, world: &World) -> Result<Minted, Evidence> {
     let now = world.clock.now();
-    let ends = declared_end(account.expires_on, now)?;
+    not_ended(account.expires_on, now)?;
     let key = read(account, world).await?;
     let scopes = account.scopes.join(" ");
     let issued = now.checked_sub(EARLIER).unwrap_or(now).as_second();
@@ -63,7 +63,7 @@ pub(super) async fn mint(account: &ServiceAccount, world: &World) -> Result<Mint
     let reply = send(request, world).await;
     let acts_for = account.subject.clone().unwrap_or_else(|| key.email.clone());
     match classify(&reply, Asked { proof: Proof::Assertion, spends: false }) {
-        Ok(minted) => Ok(Minted { refresh_token: None, account: Some(acts_for), ends, ..minted }),
+        Ok(minted) => Ok(Minted { refresh_token: None, account: Some(acts_for), ..minted }),
         Err(evidence) if evidence.error.as_deref() == Some("unauthorized_client") => {
             let email = &key.email;
             Err(evidence.saying(&format!("allow {email} to act for {acts_for} with {scopes}")))

@@ -27,13 +27,13 @@ use jiff::Timestamp;
 
 pub use place::read as read_place;
 
-use super::declare::{Declaration, GoogleClient, OAuthGrant, Provider};
+use super::declare::{Declaration, OAuthGrant, Provider};
 use super::evidence::Evidence;
 use super::exchange::Wire;
 use super::mint::Minted;
 use super::record::Grant;
 use crate::clock::{Clock, SystemClock};
-use crate::model::{CredentialClass, KnownEnd};
+use crate::model::CredentialClass;
 
 /// How long something is taken to be good that does not say so: it is looked at again then.
 const LIFE_UNSAID: Duration = Duration::from_secs(60 * 60);
@@ -101,15 +101,6 @@ pub async fn mint(
     }
 }
 
-/// Ends that follow from a consent itself, whatever the server says: testing mode, disuse.
-#[must_use]
-pub fn consent_ends(provider: &Provider, consented_at: Timestamp, now: Timestamp) -> Vec<KnownEnd> {
-    match provider {
-        Provider::Google(google) => google::ends(google, consented_at, now),
-        _ => Vec::new(),
-    }
-}
-
 impl Provider {
     /// Whether a person has to consent, and a token comes from that consent.
     #[must_use]
@@ -120,37 +111,6 @@ impl Provider {
             _ => false,
         }
     }
-
-    /// Whether an exchange may spend the refresh token. It is taken to where nothing is said: a second
-    /// use would kill the grant at a server that watches for reuse.
-    #[must_use]
-    pub fn rotates(&self) -> bool {
-        match self {
-            Self::OAuth2(oauth) => self.spends_a_grant() && oauth.rotates.unwrap_or(true),
-            _ => false,
-        }
-    }
-
-    /// Whether a token can be got at any time without a person: there is nothing to keep alive.
-    #[must_use]
-    pub fn mints_on_demand(&self) -> bool {
-        !self.spends_a_grant()
-    }
-
-    /// The OAuth client that it goes through, which several credentials may share: its id, or where its
-    /// file lies.
-    #[must_use]
-    pub fn client(&self) -> Option<String> {
-        match self {
-            Self::Google(google) => Some(match &google.client {
-                GoogleClient::Pair { id, .. } => id.clone(),
-                GoogleClient::Json(place) => place.words(),
-            }),
-            Self::OAuth2(oauth) => Some(oauth.client_id.clone()),
-            Self::GithubApp(app) => Some(format!("app {}", app.app_id)),
-            _ => None,
-        }
-    }
 }
 
 /// A moment that lies `time` ahead.
@@ -158,17 +118,14 @@ fn after(now: Timestamp, time: Duration) -> Timestamp {
     now.checked_add(time).unwrap_or(Timestamp::MAX)
 }
 
-/// The end that an operator declared, and the refusal to use what is past it.
-fn declared_end(at: Option<Timestamp>, now: Timestamp) -> Result<Vec<KnownEnd>, Evidence> {
-    match at {
+/// Refuses to use what is past the end that an operator declared.
+fn not_ended(end: Option<Timestamp>, now: Timestamp) -> Result<(), Evidence> {
+    match end {
         Some(at) if at <= now => {
             let words = format!("it ended at {at}, as `expires_on` says");
             Err(Evidence::new(CredentialClass::Expired, words))
         }
-        at => Ok(at
-            .map(|at| KnownEnd { at, clock: "`expires_on` in jada.yaml".to_owned() })
-            .into_iter()
-            .collect()),
+        _ => Ok(()),
     }
 }
 
