@@ -153,7 +153,7 @@ impl Stage {
             last = self.refresh(declaration, why).await.err();
             self.clock.0.advance(Duration::from_secs(30 * 60));
         }
-        last.expect("the last one got none").standing
+        *last.expect("the last one got none").standing
     }
 }
 
