@@ -207,7 +207,7 @@ async fn serve(
         Parts {
             store: Arc::clone(store),
             clock: Arc::clone(&clock),
-            perform: Arc::new(Kinds::new(&data.path)),
+            perform: Arc::new(Kinds::new(&data.path, None)),
             node,
             outputs: outputs.clone(),
             seats: seats(settings),

@@ -10,6 +10,7 @@ use std::sync::OnceLock;
 use serde_json::{Value as Json, json};
 
 use super::command::Run;
+use super::grant::{Access, Grants};
 use super::process::environment;
 use super::{AttemptContext, template};
 use crate::model::{Cause, Failure, FailureClass};
@@ -25,6 +26,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) inherited: &'a [(OsString, OsString)],
     /// The data dir, by which a process of ours is known.
     pub(super) data_dir: &'a Path,
+    /// Who has the credentials.
+    pub(super) access: &'a Access,
 }
 
 /// What one attempt is given.
@@ -32,6 +35,8 @@ pub(super) struct Given<'a> {
     attempt: &'a AttemptContext,
     around: Surroundings<'a>,
     env: Environment,
+    /// The variables that come from credentials. Templates see none that holds a token.
+    granted: Environment,
     /// What templates see; put together only when there is a template.
     values: OnceLock<Json>,
 }
@@ -42,15 +47,18 @@ impl<'a> Given<'a> {
     pub(super) fn new(
         attempt: &'a AttemptContext,
         around: Surroundings<'a>,
+        grants: &Grants<'_>,
         also: &[Located<String>],
         own: impl Iterator<Item = (&'a str, &'a str)>,
     ) -> Result<Self, Failure> {
         let mut env = around.inherited.to_vec();
-        for name in also {
+        for name in also.iter().filter(|name| name.value != environment::SECRETS) {
             let set = std::env::var_os(&name.value);
             env.extend(set.map(|value| (OsString::from(&name.value), value)));
         }
-        let mut given = Self { attempt, around, env, values: OnceLock::new() };
+        env.extend(grants.files());
+        let granted = grants.environment()?;
+        let mut given = Self { attempt, around, env, granted, values: OnceLock::new() };
         let common = attempt.setting.env.iter();
         let common = common.map(|(name, text)| (name.as_str(), text.as_str()));
         let mut declared = Vec::new();
@@ -94,6 +102,7 @@ impl<'a> Given<'a> {
     /// The whole environment of a process.
     pub(super) fn environment(&self) -> Environment {
         let mut env = self.env.clone();
+        env.extend(self.granted.iter().cloned());
         env.extend(environment::told(self.attempt, self.around.data_dir));
         env
     }

@@ -6,6 +6,7 @@
 
 pub mod command;
 mod given;
+pub mod grant;
 pub mod health;
 pub mod output;
 pub mod process;

@@ -5,16 +5,19 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use schemars::{Schema, SchemaGenerator};
 
 use super::command::{self, CommandSpec};
 use super::given::Surroundings;
+use super::grant::Access;
 use super::health::{self, HealthSpec};
 use super::process::environment;
 use super::template::{self, Names};
 use super::{AttemptContext, Perform};
+use crate::credentials::keeper::Keeper;
 use crate::model::{CredentialName, Failure, Outcome};
 use crate::yaml::decode::choice::OneOf;
 use crate::yaml::decode::values::{Entries, ScalarText};
@@ -128,14 +131,20 @@ pub struct Kinds {
     data_dir: PathBuf,
     inherited: Vec<(OsString, OsString)>,
     http: health::Clients,
+    access: Access,
 }
 
 impl Kinds {
-    /// A performer for the jobs of this data dir. Takes note of the daemon's environment once.
+    /// A performer for the jobs of this data dir; without a keeper, no job can have a credential. Takes note
+    /// of the daemon's environment once.
     #[must_use]
-    pub fn new(data_dir: &Path) -> Self {
-        let http = health::Clients::default();
-        Self { data_dir: environment::spelled(data_dir), inherited: environment::inherited(), http }
+    pub fn new(data_dir: &Path, keeper: Option<Arc<Keeper>>) -> Self {
+        Self {
+            data_dir: environment::spelled(data_dir),
+            inherited: environment::inherited(),
+            http: health::Clients::default(),
+            access: Access::new(keeper, data_dir),
+        }
     }
 }
 
@@ -143,7 +152,11 @@ impl Kinds {
 impl Perform for Kinds {
     async fn perform(&self, mut attempt: AttemptContext) -> Outcome {
         let (work, output) = (attempt.work.clone(), attempt.output.clone());
-        let around = Surroundings { inherited: &self.inherited, data_dir: &self.data_dir };
+        let around = Surroundings {
+            inherited: &self.inherited,
+            data_dir: &self.data_dir,
+            access: &self.access,
+        };
         let outcome = match work.as_ref() {
             Work::Command(spec) => command::perform(spec, &mut attempt, around).await,
             Work::Health(spec) => health::perform(spec, &attempt, around, &self.http).await,

@@ -159,7 +159,7 @@ async fn ours(jobs: usize, lead: Duration, seats: usize, real: bool) -> (Arc<Lat
         store: Arc::clone(&store),
         clock,
         perform: Arc::new(Timed {
-            inner: real.then(|| Kinds::new(dir.path())),
+            inner: real.then(|| Kinds::new(dir.path(), None)),
             late: Arc::clone(&late),
         }),
         node,

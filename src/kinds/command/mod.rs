@@ -13,18 +13,56 @@ use std::ffi::OsString;
 
 use super::AttemptContext;
 use super::given::{Given, Surroundings};
+use super::grant::{self, Grants, Second};
 use super::process::{self, Capture, Program, Scan};
 use crate::model::{Failure, FailureClass, Outcome};
 use verdict::Watch;
 
-/// Performs an attempt to its end.
+/// Performs an attempt to its end. Where the program says that a credential of its was refused, that is
+/// refreshed and the program runs once more.
 pub(super) async fn perform(
     spec: &CommandSpec,
     attempt: &mut AttemptContext,
     around: Surroundings<'_>,
 ) -> Outcome {
-    match prepare(spec, attempt, around) {
-        Ok(ready) => run(spec, attempt, ready).await,
+    let setting = attempt.setting.clone();
+    let grants = match Grants::take(around.access, &setting.bindings, attempt).await {
+        Ok(grants) => grants,
+        Err(failure) => return Outcome::Failed(failure),
+    };
+    let mut outcome = once(spec, attempt, around, &grants).await;
+    for again in [false, true] {
+        let Some(failure) = grant::is_refusal(&outcome) else { break };
+        if attempt.stop.reason().is_some() {
+            break;
+        }
+        match grants.refused(&failure.message, again, attempt.clock.now()).await {
+            Second::No => break,
+            Second::Blocked(credential) => {
+                return Outcome::Failed(grant::because(failure, credential));
+            }
+            Second::Try => {
+                let note = "jada: the credential was refused; it is refreshed, and the program runs again\n";
+                attempt.output.append(note).await;
+                outcome = once(spec, attempt, around, &grants).await;
+            }
+        }
+    }
+    outcome
+}
+
+async fn once(
+    spec: &CommandSpec,
+    attempt: &mut AttemptContext,
+    around: Surroundings<'_>,
+    grants: &Grants<'_>,
+) -> Outcome {
+    match prepare(spec, attempt, around, grants) {
+        // A run that goes on for hours reads its file again and finds a token that is good.
+        Ok(ready) => tokio::select! {
+            outcome = run(spec, attempt, ready) => outcome,
+            never = grants.follow() => never,
+        },
         Err(failure) => Outcome::Failed(failure),
     }
 }
@@ -63,9 +101,10 @@ fn prepare(
     spec: &CommandSpec,
     attempt: &AttemptContext,
     around: Surroundings<'_>,
+    grants: &Grants<'_>,
 ) -> Result<Ready, Failure> {
     let own = spec.env.0.iter().map(|(name, text)| (name.as_str(), text.value.0.as_str()));
-    let given = Given::new(attempt, around, &spec.inherit_env, own)?;
+    let given = Given::new(attempt, around, grants, &spec.inherit_env, own)?;
     let argv = given.argv(&spec.run)?;
     let stdin = spec.stdin.as_ref().map(|text| given.render("stdin", &text.value)).transpose()?;
     Ok(Ready { argv, env: given.environment(), stdin: stdin.map(String::into_bytes) })

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use crate::kinds::process::Pattern;
+use crate::kinds::process::{Pattern, environment};
 use crate::kinds::template::{self, Names};
 use crate::model::{Binding, Channel};
 use crate::yaml::decode::values::{Entries, OneOrMany, ScalarText};
@@ -182,8 +182,14 @@ impl CommandSpec {
         }
     }
 
-    /// Reports variables that a binding fills already.
+    /// Reports variables that a binding fills already, and the one that leads to the daemon's secrets.
     fn check_bound(&self, bindings: &[Binding], cx: &mut Decoder) {
+        let secrets = self.inherit_env.iter().find(|name| name.value == environment::SECRETS);
+        if let Some(name) = secrets {
+            let message = format!("with `{}`, a program could read every secret", name.value);
+            let help = "declare the one that it needs: `{ file: { systemd: NAME } }`, and bind it";
+            cx.report(Code::NoTokenForEnv, name.span, message).help(help);
+        }
         let names = self.env.0.iter().map(|(name, _)| name).chain(&self.inherit_env);
         for name in names {
             let bound = bindings.iter().find(|binding| *binding.channel.variable() == name.value);
@@ -253,7 +259,7 @@ fn expansion(text: &str, variable: &str) -> Option<usize> {
 
 /// The variables that templates may name besides those that the job declares.
 pub(in crate::kinds) fn inherited_names(also: &[Located<String>]) -> Vec<&str> {
-    let allowed = crate::kinds::process::environment::ALLOWED.iter().copied();
+    let allowed = environment::ALLOWED.iter().copied();
     allowed.chain(also.iter().map(|name| name.value.as_str())).collect()
 }
 

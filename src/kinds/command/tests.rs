@@ -77,7 +77,7 @@ impl Bench {
             stop,
             clock: Arc::new(SystemClock),
         };
-        Kinds::new(self.dir.path()).perform(attempt).await
+        Kinds::new(self.dir.path(), None).perform(attempt).await
     }
 
     async fn text(&self) -> String {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use reqwest::header::{HeaderValue, RETRY_AFTER};
-use reqwest::{Client, Method as Verb, Response, StatusCode, Url, redirect};
+use reqwest::{Client, Method as Verb, RequestBuilder, Response, StatusCode, Url, redirect};
 use serde_json::Value as Json;
 
 use super::condition::Condition;
@@ -35,7 +35,7 @@ pub(super) const MEASURES: &[(&str, Quantity)] = &[
 const BODY_MAX: usize = 1024 * 1024;
 
 /// Most redirects that are followed.
-const REDIRECTS: usize = 5;
+pub(super) const REDIRECTS: usize = 5;
 
 section! {
     /// An HTTP request.
@@ -105,6 +105,15 @@ pub(super) struct Request {
 /// The clients of all checks.
 #[derive(Debug, Default)]
 pub(in crate::kinds) struct Clients {
+    /// Those that follow redirects.
+    following: ByReach,
+    /// Those that follow none: of a request with a credential, each step is looked at.
+    stepping: ByReach,
+}
+
+/// One client for each part of the world.
+#[derive(Debug, Default)]
+struct ByReach {
     /// For this host without TLS: needs no certificates, which are most of a client's weight.
     plain: OnceLock<Result<Client, String>>,
     /// For this host with TLS. No proxy stands between a host and itself.
@@ -114,13 +123,29 @@ pub(in crate::kinds) struct Clients {
 }
 
 impl Clients {
-    fn of(&self, url: &Url) -> Result<&Client, String> {
-        let client = match (is_loopback(url), url.scheme()) {
-            (true, "http") => self.plain.get_or_init(|| build(Reach::Plain)),
-            (true, _) => self.direct.get_or_init(|| build(Reach::Direct)),
-            (false, _) => self.outside.get_or_init(|| build(Reach::Outside)),
+    /// A client that follows redirects.
+    fn following(&self, url: &Url) -> Result<&Client, String> {
+        self.following.of(url, |reach| redirect::Policy::custom(move |to| follow(reach, to)))
+    }
+
+    /// A client that follows none.
+    pub(super) fn stepping(&self, url: &Url) -> Result<&Client, String> {
+        self.stepping.of(url, |_| redirect::Policy::none())
+    }
+}
+
+impl ByReach {
+    fn of(
+        &self,
+        url: &Url,
+        redirects: impl FnOnce(Reach) -> redirect::Policy,
+    ) -> Result<&Client, String> {
+        let (client, reach) = match (is_loopback(url), url.scheme()) {
+            (true, "http") => (&self.plain, Reach::Plain),
+            (true, _) => (&self.direct, Reach::Direct),
+            (false, _) => (&self.outside, Reach::Outside),
         };
-        client.as_ref().map_err(Clone::clone)
+        client.get_or_init(|| build(reach, redirects(reach))).as_ref().map_err(Clone::clone)
     }
 }
 
@@ -131,14 +156,14 @@ enum Reach {
     Outside,
 }
 
-fn build(reach: Reach) -> Result<Client, String> {
+fn build(reach: Reach, redirects: redirect::Policy) -> Result<Client, String> {
     // Taken already where something else in this process speaks TLS, and then it is the same one.
     let _taken = rustls::crypto::ring::default_provider().install_default();
     let mut builder = Client::builder()
         .user_agent(concat!("jada/", env!("CARGO_PKG_VERSION")))
         .pool_max_idle_per_host(0)
         .dns_resolver(Names)
-        .redirect(redirect::Policy::custom(move |attempt| follow(reach, attempt)));
+        .redirect(redirects);
     if reach != Reach::Outside {
         builder = builder.no_proxy();
     }
@@ -163,68 +188,115 @@ fn is_loopback(url: &Url) -> bool {
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
-/// Asks, and measures what `wanted` names.
-pub(super) async fn read(
-    request: &Request,
-    wanted: &[&str],
-    clients: &Clients,
-    output: &Output,
-    clock: &dyn Clock,
-) -> Found {
-    if let Some((message, help)) = problem(&request.url) {
-        return Found::unknown(format!("{message}; {help}"));
-    }
-    let url = Url::parse(&request.url).expect("an address without problem is one");
-    let host = url.host_str().unwrap_or_default().to_owned();
-    let client = match clients.of(&url) {
+/// A request, and what is wanted of its answer.
+pub(super) struct Ask<'a> {
+    /// The request.
+    pub(super) request: &'a Request,
+    /// The names of the values that something is expected of.
+    pub(super) wanted: &'a [&'a str],
+    /// Who asks.
+    pub(super) clients: &'a Clients,
+    /// What answers are screened as.
+    pub(super) output: &'a Output,
+    /// Time.
+    pub(super) clock: &'a dyn Clock,
+}
+
+/// What was answered.
+pub(super) struct Answer {
+    pub(super) response: Response,
+    /// The body, as far as it was read.
+    pub(super) read: Option<Vec<u8>>,
+    /// How long it took.
+    pub(super) latency: Duration,
+}
+
+/// Asks, and measures what is wanted.
+pub(super) async fn read(ask: &Ask<'_>) -> Found {
+    let url = match address(ask.request) {
+        Ok(url) => url,
+        Err(found) => return found,
+    };
+    let client = match ask.clients.following(&url) {
         Ok(client) => client,
         Err(message) => return Found::unknown(message),
     };
-    let mut building = client.request(verb(request.method), url);
-    for (name, value) in &request.headers {
+    let mut building = client.request(verb(ask.request.method), url.clone());
+    for (name, value) in &ask.request.headers {
         building = building.header(name, value);
     }
-    if let Some(body) = &request.body {
+    if let Some(body) = &ask.request.body {
         building = building.body(body.clone());
     }
+    match send(building, &url, ask.clock).await {
+        Ok(answer) => measure(answer, ask).await,
+        Err(found) => found,
+    }
+}
+
+/// The address of a request.
+pub(super) fn address(request: &Request) -> Result<Url, Found> {
+    match problem(&request.url) {
+        Some((message, help)) => Err(Found::unknown(format!("{message}; {help}"))),
+        None => Ok(Url::parse(&request.url).expect("an address without problem is one")),
+    }
+}
+
+/// Sends a request.
+pub(super) async fn send(
+    building: RequestBuilder,
+    url: &Url,
+    clock: &dyn Clock,
+) -> Result<Answer, Found> {
     let start = clock.passed();
     match building.send().await {
         Ok(response) => {
             let latency = clock.passed().saturating_sub(start);
-            answer(response, (latency, clock.now()), wanted, output).await
+            Ok(Answer { response, read: None, latency })
         }
         Err(error) if error.is_builder() => {
-            Found::unknown(format!("can't make the request: {}", root(&error)))
+            Err(Found::unknown(format!("can't make the request: {}", root(&error))))
         }
-        Err(error) => Found::down(format!("no answer from {host}: {}", root(&error))),
+        Err(error) => {
+            let host = url.host_str().unwrap_or_default();
+            Err(Found::down(format!("no answer from {host}: {}", root(&error))))
+        }
     }
 }
 
-async fn answer(
-    mut response: Response,
-    (latency, now): (Duration, Timestamp),
-    wanted: &[&str],
-    output: &Output,
-) -> Found {
-    let status = response.status();
-    let cause = cause(status, response.headers().get(RETRY_AFTER), now);
+/// Measures an answer.
+pub(super) async fn measure(mut answer: Answer, ask: &Ask<'_>) -> Found {
+    let status = answer.response.status();
+    let retry_after = answer.response.headers().get(RETRY_AFTER);
+    let cause = cause(status, retry_after, ask.clock.now());
     let mut reading = Reading::default()
         .with("status", Measured::Number(f64::from(status.as_u16()), Unit::Plain))
-        .with("latency", Measured::time(latency));
-    let paths: Vec<&str> = wanted.iter().filter_map(|name| name.strip_prefix("json.")).collect();
-    if !paths.is_empty() || wanted.contains(&"body") {
-        let body = match body(&mut response).await {
+        .with("latency", Measured::time(answer.latency));
+    let wanted = ask.wanted.iter();
+    let paths: Vec<&str> = wanted.filter_map(|name| name.strip_prefix("json.")).collect();
+    if !paths.is_empty() || ask.wanted.contains(&"body") {
+        let body = match answer.body().await {
             Ok(body) => body,
             Err(error) => return Found::down(format!("the body broke off: {}", root(&error))),
         };
         // A server may send back what it was shown.
-        let text = output.hide(&String::from_utf8_lossy(&body));
+        let text = ask.output.hide(&String::from_utf8_lossy(body));
         for path in paths {
             reading = reading.with(format!("json.{path}"), look_up(text.as_bytes(), path));
         }
         reading = reading.with("body", Measured::Text(text));
     }
     Found::Values(reading, cause)
+}
+
+impl Answer {
+    /// The body, as far as it is looked at.
+    pub(super) async fn body(&mut self) -> reqwest::Result<&[u8]> {
+        if self.read.is_none() {
+            self.read = Some(body(&mut self.response).await?);
+        }
+        Ok(self.read.as_deref().unwrap_or_default())
+    }
 }
 
 /// What a status says of a failure.
@@ -283,7 +355,7 @@ fn look_up(body: &[u8], path: &str) -> Measured {
     }
 }
 
-fn verb(method: Method) -> Verb {
+pub(super) fn verb(method: Method) -> Verb {
     match method {
         Method::Get => Verb::GET,
         Method::Head => Verb::HEAD,

@@ -22,10 +22,13 @@ mod names;
 mod plugin;
 mod probe;
 mod report;
+mod signed;
 mod spec;
 mod syntax;
 mod tcp;
 mod threads;
+
+use std::sync::{Mutex, PoisonError};
 
 use futures_util::StreamExt;
 use futures_util::stream;
@@ -34,10 +37,12 @@ pub(super) use http::Clients;
 pub use spec::{Check, HealthSpec, Probe};
 
 use super::given::{Given, Surroundings};
+use super::grant::{self, Access, Grants};
 use super::process::Program;
 use super::{AttemptContext, Stop, StopReason};
 use crate::clock;
-use crate::model::{Failure, FailureClass, Outcome};
+use crate::credentials::keeper::Use;
+use crate::model::{CredentialName, Failure, FailureClass, Outcome};
 use probe::{Cause, Found};
 use report::Judged;
 
@@ -51,11 +56,19 @@ pub(super) async fn perform(
     around: Surroundings<'_>,
     clients: &Clients,
 ) -> Outcome {
-    let given = match Given::new(attempt, around, &[], std::iter::empty()) {
+    // Only programs get files and variables; of requests, the daemon adds the header.
+    let runs = spec.checks.iter().any(|check| matches!(check.probe, Probe::Command(_)));
+    let bindings = if runs { attempt.setting.bindings.as_ref() } else { &[] };
+    let grants = match Grants::take(around.access, bindings, attempt).await {
+        Ok(grants) => grants,
+        Err(failure) => return Outcome::Failed(failure),
+    };
+    let given = match Given::new(attempt, around, &grants, &[], std::iter::empty()) {
         Ok(given) => given,
         Err(failure) => return Outcome::Failed(failure),
     };
-    let round = Round { attempt, given, clients };
+    let (access, dead) = (around.access, Mutex::new(None));
+    let round = Round { attempt, given, clients, access, dead };
     let checks: Vec<_> = spec.checks.iter().map(|check| round.judge(check)).collect();
     let judged: Vec<Option<Judged>> = stream::iter(checks).buffered(ABREAST).collect().await;
     let total = judged.len();
@@ -63,7 +76,7 @@ pub(super) async fn perform(
     attempt.output.append(report::lines(&judged)).await;
     match attempt.stop.reason() {
         Some(reason) if judged.len() < total => stopped(reason, judged.len(), total),
-        _ => report::outcome(&judged),
+        _ => round.blamed(report::outcome(&judged)),
     }
 }
 
@@ -81,6 +94,9 @@ struct Round<'a> {
     attempt: &'a AttemptContext,
     given: Given<'a>,
     clients: &'a Clients,
+    access: &'a Access,
+    /// A credential that was refused, and can't be used for now.
+    dead: Mutex<Option<CredentialName>>,
 }
 
 impl Round<'_> {
@@ -125,14 +141,56 @@ impl Round<'_> {
             }
             Probe::Http(probe) => {
                 let request = self.request(probe)?;
-                http::read(&request, &wanted, self.clients, &self.attempt.output, clock).await
+                let ask = http::Ask {
+                    request: &request,
+                    wanted: &wanted,
+                    clients: self.clients,
+                    output: &self.attempt.output,
+                    clock,
+                };
+                match &probe.credential {
+                    None => http::read(&ask).await,
+                    Some(name) => self.signed(&ask, name).await,
+                }
             }
             Probe::Tcp(probe) => {
                 tcp::read(&self.given.render("address", &probe.address)?, clock).await
             }
-            Probe::Credential(_) => credential::read(None, clock.now()),
+            Probe::Credential(probe) => {
+                let standing = grant::standing(self.access, &probe.0.value);
+                credential::read(standing.as_ref(), clock.now())
+            }
             Probe::Command(_) => unreachable!("plugins are run, not looked at"),
         })
+    }
+
+    /// A request that shows a credential, by the job's name for it.
+    async fn signed(&self, ask: &http::Ask<'_>, name: &str) -> Found {
+        let bindings = &self.attempt.setting.bindings;
+        let binding = bindings.iter().find(|binding| *binding.name == *name);
+        let (Some(binding), Some(keeper)) = (binding, self.access.keeper()) else {
+            return Found::unknown(format!("nobody here holds the credential `{name}`"));
+        };
+        let whom = Use { job: self.attempt.job.clone(), run: self.attempt.run };
+        let signer = signed::Signer { keeper, binding, whom };
+        let (found, refused) = signed::read(ask, &signer).await;
+        if let Some(refused) = refused {
+            let failure = grant::blocked(binding, refused, ask.clock.now());
+            let mut dead = self.dead.lock().unwrap_or_else(PoisonError::into_inner);
+            *dead = failure.blocked_by.or(dead.take());
+        }
+        found
+    }
+
+    /// The outcome, which a dead credential blocks where nothing else is the matter.
+    fn blamed(&self, outcome: Outcome) -> Outcome {
+        let dead = self.dead.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match outcome {
+            Outcome::Failed(failure) if failure.class == FailureClass::Unauthorized => {
+                Outcome::Failed(Failure { blocked_by: dead, ..failure })
+            }
+            other => other,
+        }
     }
 
     fn path(&self, path: &str) -> Result<String, Failure> {

@@ -74,7 +74,7 @@ impl Bench {
 
     async fn run(&self, text: &str) -> Outcome {
         let (_pull, stop) = Stop::pair();
-        Kinds::new(self.dir.path()).perform(self.attempt(text, stop)).await
+        Kinds::new(self.dir.path(), None).perform(self.attempt(text, stop)).await
     }
 
     /// Makes one check, and returns its line.
@@ -430,7 +430,7 @@ async fn a_stop_ends_what_is_under_way() {
     );
     let (pull, stop) = Stop::pair();
     let attempt = bench.attempt(&text, stop);
-    let performer = Kinds::new(bench.dir.path());
+    let performer = Kinds::new(bench.dir.path(), None);
     let run = performer.perform(attempt);
     let fifo = bench.dir.path().join("go");
     let pull_it = async {

@@ -21,6 +21,9 @@ pub const ATTEMPT: &str = "JADA_ATTEMPT";
 /// Names the incarnation of the daemon.
 pub const NODE: &str = "JADA_NODE";
 
+/// Names the folder of the daemon's own secrets. No process of a job may have it, whoever asks.
+pub const SECRETS: &str = "CREDENTIALS_DIRECTORY";
+
 /// Where programs are looked for when the daemon itself has no `PATH`.
 pub const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
