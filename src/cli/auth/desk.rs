@@ -22,6 +22,7 @@ use crate::credentials::nature::Nature;
 use crate::credentials::providers::{self, World};
 use crate::credentials::record::{Grant, Record};
 use crate::credentials::refresh::{self, Ask, Failed, Unsaved, Why};
+use crate::credentials::seal::Keyholes;
 use crate::model::{CredentialName, JobName};
 use crate::spec::{self, Catalog, Job};
 use crate::yaml::decode::nearest;
@@ -55,6 +56,14 @@ impl Desk {
             world,
             catalog,
         })
+    }
+
+    /// The same, with the seals of the records in place.
+    pub(super) async fn sealing(mut self) -> Self {
+        let keyholes = Keyholes::of(self.declarations.values());
+        self.folder = keyholes.on(self.folder, &self.world).await;
+        self.audit = Audit::of(self.folder.clone(), "cli");
+        self
     }
 
     pub(super) fn now(&self) -> Timestamp {

@@ -55,6 +55,7 @@ enum Verb {
 pub(super) fn run(session: &mut Session, args: Args) -> Result<Exit> {
     let desk = desk::Desk::open(session)?;
     runtime()?.block_on(async {
+        let desk = desk.sealing().await;
         match args.verb {
             Verb::List(_) => show::list(session, &desk),
             Verb::Status(args) => show::status(session, &desk, &args).await,
