@@ -407,6 +407,9 @@ async fn validate_has_four_formats_and_two_ends() {
         let told = ran(dir.path(), &["validate", "--format", format]).await;
         assert_eq!(told.status.code(), Some(1), "{format}");
         assert!(text(&told.stdout).contains(mark), "{}", text(&told.stdout));
+        let both = ran(dir.path(), &["validate", "--json", "--format", format]).await;
+        assert_eq!((both.status.code(), both.stdout.len()), (Some(2), 0), "{format}");
+        assert!(text(&both.stderr).contains("--json and --format"), "{}", text(&both.stderr));
     }
     let missing = ran(dir.path(), &["validate", "nowhere.yaml"]).await;
     assert_eq!(missing.status.code(), Some(1));

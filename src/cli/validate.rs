@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use super::Session;
-use super::exit::{Exit, Result};
+use super::exit::{Error, Exit, Result};
 use crate::clock::{Clock, SystemClock};
 use crate::spec::{self, Checked, schema};
 use crate::web::words::count;
@@ -23,9 +23,9 @@ pub(super) struct Args {
     /// Job files, folders of them, or a jada.yaml
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// How findings are told
-    #[arg(long, value_name = "FORMAT", default_value = "human")]
-    format: Format,
+    /// How findings are told [default: human]
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<Format>,
 }
 
 /// How findings are told.
@@ -66,15 +66,27 @@ struct Report {
 }
 
 pub(super) fn run(session: &mut Session, args: &Args) -> Result<Exit> {
+    let format = args.format(session.print.json)?;
     let config = session.config()?;
     let checked = spec::check(&args.paths, &config, SystemClock.now());
     let exit = if checked.has_errors() { Exit::BadNews } else { Exit::Done };
-    exit.after(tell(session, args.format, &checked))
+    exit.after(tell(session, format, &checked))
+}
+
+impl Args {
+    fn format(&self, json: bool) -> Result<Format> {
+        match (json, self.format) {
+            (true, None | Some(Format::Json)) => Ok(Format::Json),
+            (true, Some(_)) => {
+                Err(Error::usage("--json and --format ask for two formats: keep one of them"))
+            }
+            (false, format) => Ok(format.unwrap_or(Format::Human)),
+        }
+    }
 }
 
 fn tell(session: &mut Session, format: Format, checked: &Checked) -> Result<()> {
     let found = &checked.diagnostics;
-    let format = if session.print.json { Format::Json } else { format };
     match format {
         Format::Human => {
             let text = render::human(found, session.print.colour);

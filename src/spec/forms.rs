@@ -99,6 +99,7 @@ impl<T: JsonSchema> JsonSchema for Tried<T> {
 
 impl<O: OneOf> OneOf for Tried<O> {
     const KEYS: &'static [&'static str] = O::KEYS;
+    const NOT_YET: &'static [&'static str] = O::NOT_YET;
     const WHAT: &'static str = O::WHAT;
 
     fn decode_at(key: &str, node: &Node<'_>, cx: &mut Decoder) -> Option<Self> {

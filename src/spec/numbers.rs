@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use crate::yaml::decode::quantity::DurationText;
+use crate::yaml::decode::quantity::{DurationText, SizeText};
 use crate::yaml::decode::values::{integer, out_of_range};
 use crate::yaml::decode::{Decode, Decoder};
 use crate::yaml::{Code, Node};
@@ -23,6 +23,10 @@ pub struct Factor(pub f64);
 /// A time of at least one second, the scheduler's tick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Seconds(pub Duration);
+
+/// An amount of memory: at least one byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Memory(pub u64);
 
 /// The scheduler's tick: slots are whole seconds.
 pub(super) const TICK: Duration = Duration::from_secs(1);
@@ -70,6 +74,21 @@ impl Decode for Seconds {
     }
 }
 
+impl Decode for Memory {
+    const EXPECTS: &'static str = "a size";
+
+    fn decode(node: &Node<'_>, cx: &mut Decoder) -> Option<Self> {
+        let size = SizeText::decode(node, cx)?.0;
+        if size > 0 {
+            return Some(Self(size));
+        }
+        let at = node.content(cx.source()).unwrap_or(node.span);
+        let reported = cx.report(Code::OutOfRange, at, "nothing runs without any memory");
+        reported.help("write a size such as 64MiB, or remove the key");
+        None
+    }
+}
+
 macro_rules! schema {
     ($name:ident, $generator:ident, $schema:expr) => {
         impl JsonSchema for $name {
@@ -91,3 +110,4 @@ macro_rules! schema {
 schema!(Count, _generator, json_schema!({ "type": "integer", "minimum": 1, "maximum": u32::MAX }));
 schema!(Factor, _generator, json_schema!({ "type": "number", "minimum": 1 }));
 schema!(Seconds, generator, DurationText::json_schema(generator));
+schema!(Memory, generator, SizeText::json_schema(generator));

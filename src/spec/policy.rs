@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::forms::Short;
 use super::names::NameText;
-use super::numbers::{Count, Factor, Seconds};
+use super::numbers::{Count, Factor, Memory, Seconds};
 use crate::kinds::ProcessLimits;
 use crate::model::{AlertRule, Backoff, CatchUp, CatchUpMode, FailureClass, Overlap, Retry};
 use crate::yaml::decode::quantity::{DurationText, ShareText, SizeText};
@@ -140,11 +140,11 @@ section! {
     /// What a process of the job may use at most.
     pub struct LimitsSection {
         /// Address space.
-        pub memory: Option<SizeText>,
+        pub memory: Option<Memory>,
         /// CPU time.
         pub cpu_time: Option<DurationText>,
         /// Open files.
-        pub open_files: Option<u64>,
+        pub open_files: Option<Count>,
         /// Largest file that may be written.
         pub file_size: Option<SizeText>,
         /// Kept output of one attempt; the middle is dropped beyond it.
@@ -256,7 +256,7 @@ pub(super) fn limits(section: &LimitsSection) -> ProcessLimits {
     ProcessLimits {
         memory: section.memory.map(|size| size.0),
         cpu_time: section.cpu_time.map(|time| time.0),
-        open_files: section.open_files,
+        open_files: section.open_files.map(|count| u64::from(count.0)),
         file_size: section.file_size.map(|size| size.0),
         output: section.output.map(|size| size.0),
     }

@@ -25,7 +25,7 @@ section! {
         /// What the program reads. A template. By default it reads an empty input.
         pub stdin: Option<Located<String>>,
         /// Exit codes that mean success.
-        pub success_exit_codes: Option<OneOrMany<Located<u8>>>,
+        pub success_exit_codes: Option<ExitCodes>,
         /// How the program shows that its credential was refused, whatever its exit code.
         pub auth_failure: Option<Signs>,
         /// How the program shows that trying again may help. Where this is given, any other failure is
@@ -43,6 +43,32 @@ section! {
         pub stderr_match: Option<PatternText>,
         /// A regular expression that a line of standard output matches.
         pub stdout_match: Option<PatternText>,
+    }
+}
+
+/// Exit codes; none where none could be read, which is not the same as if nothing were said.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExitCodes(pub Vec<Located<u8>>);
+
+impl Decode for ExitCodes {
+    const EXPECTS: &'static str = "exit codes";
+
+    fn decode(node: &Node<'_>, cx: &mut Decoder) -> Option<Self> {
+        Some(Self(OneOrMany::decode(node, cx).unwrap_or_default().0))
+    }
+}
+
+impl JsonSchema for ExitCodes {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "ExitCodes".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        OneOrMany::<Located<u8>>::json_schema(generator)
     }
 }
 
@@ -207,7 +233,9 @@ impl CommandSpec {
     fn check_codes(&self, cx: &mut Decoder) {
         let auth = self.auth_failure.as_ref().map(|signs| ("auth_failure", signs));
         let transient = self.transient.as_ref().map(|signs| ("transient", signs));
-        for (key, signs) in auth.into_iter().chain(transient) {
+        // None of the written codes could be read: what else they say is not known.
+        let unread = self.success_exit_codes.as_ref().is_some_and(|codes| codes.0.is_empty());
+        for (key, signs) in auth.into_iter().chain(transient).filter(|_| !unread) {
             for code in &signs.exit_codes.0 {
                 if self.is_success(i32::from(code.value)) {
                     let message = format!("exit code {} can't mean success and {key}", code.value);

@@ -262,6 +262,7 @@ fn every_mistake_is_told_at_its_place() {
         "run: [echo, '{{params.regoin}}', 5, yes]\nstdin: '{{'\nenv: { 1X: a, B: '{{env.A}}', A: '{{env.HOEM}}' }\n",
         "run: |\n  set -e\n  echo {{params.region}}\n  echo {{params.zone}}\n",
         "run: x\nsuccess_exit_codes: [0, 256]\n",
+        "run: x\nsuccess_exit_codes: [256]\nauth_failure: { exit_codes: 0 }\n",
         "run: x\nsuccess_exit_codes: [0, 3]\nauth_failure: { exit_codes: [3, 4] }\ntransient: { exit_codes: [4, 5] }\n",
         "run: x\nauth_failure: { stderr_match: 'a(b' }\n",
         "run: x\ninherit_env: ['A-B', API_TOKEN]\nstdin: '{{env.API_TOKEN}} {{env.API_TOKNE}}'\n",
@@ -296,6 +297,8 @@ fn every_mistake_is_told_at_its_place() {
     4:10 J051 "params.zone" the job has no parameter `zone` (add `zone` to the job's `params`)
 
     2:25 J030 "256" expected a whole number from 0 to 255
+
+    2:22 J030 "256" expected a whole number from 0 to 255
 
     3:30 J056 "3" exit code 3 can't mean success and auth_failure (take it out of one of the two lists)
     4:27 J056 "4" exit code 4 can't mean both (take it out of one of the two lists)

@@ -96,6 +96,7 @@ one_of! {
         /// How a credential stands: fails where a person has to act, warns where its end is near. Its `state`
         /// and the time that is `left` until a known end.
         credential => Credential(credential::CredentialProbe),
+        ; not yet systemd, freshness
     }
 }
 

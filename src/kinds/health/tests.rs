@@ -486,7 +486,7 @@ fn every_mistake_is_told_at_its_place() {
         "checks: [{ name: a, disk: { path: / } }, { name: a, memory: {} }]",
         "checks: [{ name: a, disk: { path: / }, tcp: { address: 'x:1' } }]",
         "checks: [{ name: a, dsk: { path: / } }]",
-        "checks: [{ name: a, systemd: { unit: x } }]",
+        "checks: [{ name: a, systemd: { unit: x } }, { name: b, freshness: { job: x }, exect: 5 }]",
         "checks: [{ name: a, disk: { path: / }, expect: { usde: '< 85%', latency: '< 5s' } }]",
         "checks: [{ name: a, disk: { path: / }, expect: { used: '< 500ms' }, warn: { free: [] } }]",
         "checks: [{ name: a, memory: { total: 5 } }]",
@@ -521,8 +521,9 @@ fn every_mistake_is_told_at_its_place() {
 
     J020 "dsk" unknown key `dsk` (did you mean `disk`?)
 
-    J023 "{ name: a, systemd: { unit: x } }" a key that says the probe is missing (add exactly one of `disk`, `memory`, `load`, `file_age`, `http`, `tcp`, `command`, `credential`)
-    J020 "systemd" unknown key `systemd` (the keys here are `name`, `expect`, `warn`, `timeout`, `disk`, `memory`, `load`, `file_age`, `http`, `tcp`, `command`, `credential`)
+    J032 "systemd" this version does not run the probe `systemd` yet (it runs `disk`, `memory`, `load`, `file_age`, `http`, `tcp`, `command`, `credential`)
+    J032 "freshness" this version does not run the probe `freshness` yet (it runs `disk`, `memory`, `load`, `file_age`, `http`, `tcp`, `command`, `credential`)
+    J020 "exect" unknown key `exect` (did you mean `expect`?)
 
     J020 "usde" `disk` does not measure `usde` (did you mean `used`?)
     J020 "latency" `disk` does not measure `latency` (it measures used, free, inodes)

@@ -86,15 +86,19 @@ macro_rules! words {
 ///     pub enum Probe as "probe" {
 ///         /// A file system.
 ///         disk => Disk(DiskProbe),
+///         ; not yet systemd
 ///     }
 /// }
 /// ```
+///
+/// What is `not yet` run is part of the format, and refused in words that say so.
 #[macro_export]
 macro_rules! one_of {
     (
         $(#[doc = $doc:literal])*
         $vis:vis enum $name:ident as $what:literal {
             $($(#[doc = $key_doc:literal])* $key:ident => $variant:ident($ty:ty)),+ $(,)?
+            $(; not yet $($later:ident),+)?
         }
     ) => {
         $(#[doc = $doc])*
@@ -104,7 +108,9 @@ macro_rules! one_of {
         }
 
         impl $crate::yaml::decode::choice::OneOf for $name {
-            const KEYS: &'static [&'static str] = &[$(stringify!($key)),+];
+            const KEYS: &'static [&'static str] =
+                &[$(stringify!($key),)+ $($(stringify!($later)),+)?];
+            const NOT_YET: &'static [&'static str] = &[$($(stringify!($later)),+)?];
             const WHAT: &'static str = $what;
 
             fn decode_at(
@@ -118,6 +124,7 @@ macro_rules! one_of {
                         return value.map(Self::$variant);
                     }
                 )+
+                $crate::yaml::decode::choice::not_yet::<Self>(key, node, cx);
                 None
             }
 
@@ -172,8 +179,10 @@ macro_rules! one_of {
 
 /// An enum of which exactly one key is given; see `one_of!`.
 pub trait OneOf: Sized {
-    /// The keys.
+    /// The keys, those that are refused included.
     const KEYS: &'static [&'static str];
+    /// Those that this version refuses.
+    const NOT_YET: &'static [&'static str] = &[];
     /// What the key says, for messages: `probe`, `kind`.
     const WHAT: &'static str;
 
@@ -191,6 +200,12 @@ pub trait OneOf: Sized {
         None
     }
 
+    /// The keys that may be given.
+    #[must_use]
+    fn accepted() -> Vec<&'static str> {
+        Self::KEYS.iter().copied().filter(|key| !Self::NOT_YET.contains(key)).collect()
+    }
+
     /// Each key with its documentation and its schema.
     fn schemas(
         generator: &mut SchemaGenerator,
@@ -199,6 +214,7 @@ pub trait OneOf: Sized {
 
 impl<O: OneOf> OneOf for Option<O> {
     const KEYS: &'static [&'static str] = O::KEYS;
+    const NOT_YET: &'static [&'static str] = O::NOT_YET;
     const WHAT: &'static str = O::WHAT;
 
     fn decode_at(key: &str, node: &Node<'_>, cx: &mut Decoder) -> Option<Self> {
@@ -214,6 +230,14 @@ impl<O: OneOf> OneOf for Option<O> {
     ) -> Vec<(&'static str, &'static [&'static str], Schema)> {
         O::schemas(generator)
     }
+}
+
+/// Says of a key that this version refuses it.
+pub fn not_yet<O: OneOf>(key: &str, node: &Node<'_>, cx: &mut Decoder) {
+    let at = cx.owner.unwrap_or_else(|| node.head(cx.source()));
+    let message = format!("this version does not run the {} `{key}` yet", O::WHAT);
+    let help = format!("it runs {}", listed(&O::accepted()));
+    cx.report(Code::KindNotRun, at, message).help(help);
 }
 
 /// The known word that a node is.

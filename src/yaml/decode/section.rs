@@ -185,7 +185,7 @@ impl<'n, 's> Fields<'n, 's> {
             let absent = O::absent();
             if absent.is_none() && !self.is_misspelt(O::KEYS, cx) {
                 let message = cx.lacks(&format!("a key that says the {}", O::WHAT));
-                let help = format!("add exactly one of {}", listed(O::KEYS));
+                let help = format!("add exactly one of {}", listed(&O::accepted()));
                 cx.report(Code::NoKindKey, self.place(cx), message).help(help);
             }
             return absent.or_else(O::failed);
