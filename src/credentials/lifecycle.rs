@@ -142,7 +142,6 @@ pub fn advance(standing: &Standing, event: &Event, now: Timestamp, facts: &Facts
             enter(&mut next, State::Revoked, now);
             next.class = Some(Class::Revoked);
             next.error = None;
-            next.words.clear();
             next.usable_until = None;
             next.next_try = None;
         }
@@ -150,7 +149,6 @@ pub fn advance(standing: &Standing, event: &Event, now: Timestamp, facts: &Facts
             enter(&mut next, State::Paused, now);
             next.class = None;
             next.error = None;
-            next.words.clear();
             next.next_try = None;
         }
         Event::Resumed => {
@@ -191,7 +189,6 @@ fn untried(next: &mut Standing, now: Timestamp) {
     enter(next, State::Unknown, now);
     next.class = None;
     next.error = None;
-    next.words.clear();
     next.failures = 0;
     next.next_try = Some(now);
 }
@@ -201,7 +198,6 @@ fn rest(next: &mut Standing, now: Timestamp, facts: &Facts) {
     let warned = facts.horizon.as_ref().is_some_and(|horizon| horizon.warn_at <= now);
     next.class = None;
     next.error = None;
-    next.words.clear();
     next.failures = 0;
     next.next_try = None;
     if has_ended(now, facts) {
@@ -241,7 +237,6 @@ fn succeeded(next: &mut Standing, success: &Success, now: Timestamp, facts: &Fac
             enter(next, State::ReauthRequired, now);
             next.class = Some(Class::ScopeMissing);
             next.error = None;
-            next.words.clear();
             next.failures = 0;
             next.next_try = None;
         }
@@ -304,7 +299,6 @@ fn failed(next: &mut Standing, evidence: &Evidence, now: Timestamp, facts: &Fact
     };
     next.class = Some(class);
     next.error = evidence.code();
-    next.words.clone_from(&evidence.words);
     if early {
         return;
     }

@@ -27,6 +27,7 @@ pub mod lifecycle;
 pub mod login;
 pub mod mint;
 pub mod nature;
+pub mod operator;
 pub mod providers;
 pub mod record;
 pub mod redact;

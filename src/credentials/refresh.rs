@@ -28,7 +28,7 @@ use crate::clock::Clock;
 use crate::model::{CredentialClass as Class, CredentialState as State, Standing};
 
 /// Longest wait for another process that holds the lock: more than all its exchanges may take.
-const LOCK_PATIENCE: Duration = Duration::from_secs(150);
+pub(super) const LOCK_PATIENCE: Duration = Duration::from_secs(150);
 
 /// A token that is good for less is no token: a request takes its time.
 const LEAST_TTL: Duration = Duration::from_secs(30);
@@ -182,7 +182,7 @@ pub async fn report(ask: &Ask<'_>, event: &Event, fresh: bool) -> Result<Record,
 }
 
 /// A credential of which nothing is kept yet.
-fn blank(ask: &Ask<'_>) -> Record {
+pub(super) fn blank(ask: &Ask<'_>) -> Record {
     Record {
         name: ask.nature.name.clone(),
         provider: ask.nature.provider.to_owned(),
@@ -248,7 +248,6 @@ async fn no_grant(ask: &Ask<'_>, held: Held, mut record: Record) -> Failed {
     record.standing.state = State::ReauthRequired;
     record.standing.since = ask.clock.now();
     record.standing.class = Some(Class::ReauthRequired);
-    record.standing.words.clone_from(&evidence.words);
     record.standing.next_try = None;
     let standing = record.standing.clone();
     // Known in memory at least.
@@ -409,7 +408,7 @@ pub fn memory_facts(nature: &Nature) -> Facts {
 }
 
 /// What a standing depends on besides itself.
-fn facts(ask: &Ask<'_>, record: &Record, lost_answer: bool) -> Facts {
+pub(super) fn facts(ask: &Ask<'_>, record: &Record, lost_answer: bool) -> Facts {
     let nature = ask.nature;
     Facts {
         // One that ever replaced its refresh token does so always; as long as nobody knows, it does.
@@ -481,7 +480,7 @@ fn out_of_reach(ask: &Ask<'_>, record: Option<&Record>, evidence: Evidence) -> F
 }
 
 /// Does what waits for a disk where nothing else waits.
-async fn off<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+pub(super) async fn off<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     tokio::task::spawn_blocking(work).await.expect("work with files does not panic")
 }
 

@@ -283,6 +283,15 @@ impl Standing {
         }
     }
 
+    /// How the words of a trouble begin that an operator has staged.
+    pub const DRILL: &str = "simulated by an operator";
+
+    /// Whether its trouble is a drill.
+    #[must_use]
+    pub fn is_drill(&self) -> bool {
+        self.words.starts_with(Self::DRILL)
+    }
+
     /// The one command that mends it, or that looks again once its words are followed; `None` where there
     /// is nothing to mend.
     #[must_use]
@@ -292,6 +301,7 @@ impl Standing {
         let of_key = self.horizon.as_ref().is_some_and(|end| end.clock.contains("expires_on"));
         let verb = match (self.state, self.class) {
             (CredentialState::Healthy, _) | (CredentialState::Unknown, None) => return None,
+            _ if self.is_drill() => "refresh",
             (CredentialState::Paused, _) => "resume",
             (CredentialState::Expiring, _) if of_key => "rotate",
             (_, Some(Class::Expired | Class::PrincipalGone)) => "rotate",

@@ -4,12 +4,17 @@
 //! under the lock. Refuses to print anything but a note.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufRead as _, IsTerminal as _, Read as _};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
+use zeroize::Zeroizing;
 
+use super::item::exit_of;
 use crate::cli::exit::{Error, Exit, Result};
 use crate::cli::{Session, print};
 use crate::clock::Clock;
@@ -17,12 +22,14 @@ use crate::credentials::audit::Audit;
 use crate::credentials::declare::Declaration;
 use crate::credentials::evidence::Evidence;
 use crate::credentials::folder::Folder;
+use crate::credentials::login;
 use crate::credentials::mint::Minted;
 use crate::credentials::nature::Nature;
 use crate::credentials::providers::{self, World};
 use crate::credentials::record::{Grant, Record};
 use crate::credentials::refresh::{self, Ask, Failed, Unsaved, Why};
 use crate::credentials::seal::Keyholes;
+use crate::credentials::secret::Secret;
 use crate::model::{CredentialName, JobName};
 use crate::spec::{self, Catalog, Job};
 use crate::yaml::decode::nearest;
@@ -43,11 +50,13 @@ pub(super) struct Desk {
 
 impl Desk {
     /// Reads the settings and the job files.
-    pub(super) fn open(session: &Session) -> Result<Self> {
+    pub(super) async fn open(session: &Session) -> Result<Self> {
         let config = session.config()?;
         let world = Arc::new(World::real());
         let catalog = spec::load(&config.settings, world.clock.now(), None);
+        let keyholes = Keyholes::of(config.settings.credentials.values());
         let folder = Folder::at(&config.settings.data_dir);
+        let folder = keyholes.on(folder, &world).await;
         Ok(Self {
             declarations: Arc::clone(&config.settings.credentials),
             good: config.is_good(),
@@ -56,14 +65,6 @@ impl Desk {
             world,
             catalog,
         })
-    }
-
-    /// The same, with the seals of the records in place.
-    pub(super) async fn sealing(mut self) -> Self {
-        let keyholes = Keyholes::of(self.declarations.values());
-        self.folder = keyholes.on(self.folder, &self.world).await;
-        self.audit = Audit::of(self.folder.clone(), "cli");
-        self
     }
 
     pub(super) fn now(&self) -> Timestamp {
@@ -130,7 +131,7 @@ impl Desk {
 
     pub(super) fn nature(&self, declaration: &Declaration) -> Nature {
         let systemd = (self.world.environment)("CREDENTIALS_DIRECTORY");
-        Nature::of(declaration, systemd.as_deref().map(std::path::Path::new))
+        Nature::of(declaration, systemd.as_deref().map(Path::new))
     }
 
     /// How to ask about a credential.
@@ -185,5 +186,60 @@ impl Desk {
 
 /// An error of a verb that could not do its work, by what was seen.
 pub(super) fn failed(evidence: &Evidence) -> Error {
-    Error::new(Exit::Misconfigured, evidence.words.clone())
+    let code = evidence.code().filter(|code| !evidence.words.contains(code.as_str()));
+    let code = code.map(|code| format!(" ({code})")).unwrap_or_default();
+    Error::new(exit_of(evidence.class), format!("{}{code}", evidence.words))
+}
+
+/// An error of a login, an import or a revocation.
+pub(super) fn refused(error: &login::Error) -> Error {
+    let exit = match error {
+        login::Error::Refused(evidence) => return failed(evidence),
+        login::Error::Malformed(_) => Exit::BadNews,
+        login::Error::NotOffered(_) => Exit::Misconfigured,
+        login::Error::Denied(_)
+        | login::Error::Expired
+        | login::Error::OtherLogin
+        | login::Error::NoRefreshToken(_)
+        | login::Error::OtherAccount { .. }
+        | login::Error::MissingScopes(_) => Exit::Reauth,
+    };
+    Error::new(exit, error.to_string())
+}
+
+/// Asks the person at the terminal; a word given beforehand or no terminal answers for them.
+pub(super) fn confirmed(question: &str, given: bool) -> Result<bool> {
+    if given {
+        return Ok(true);
+    }
+    if !std::io::stdin().is_terminal() {
+        let error = Error::usage("nobody is at the terminal to be asked");
+        return Err(error.hint("--yes answers beforehand"));
+    }
+    print::note(&format!("{question} [y/N]"));
+    Ok(matches!(line()?.trim(), "y" | "Y" | "yes"))
+}
+
+/// A line from stdin; empty at its end.
+pub(super) fn line() -> Result<Zeroizing<String>> {
+    let mut text = Zeroizing::new(String::new());
+    let read = std::io::stdin().lock().read_line(&mut text);
+    read.map_err(|error| Error::new(Exit::BadNews, format!("can't read stdin: {error}")))?;
+    Ok(text)
+}
+
+/// What a file holds, or stdin where it is `-`.
+pub(super) fn text_of(path: &Path) -> Result<Secret> {
+    let mut text = Zeroizing::new(String::new());
+    let read = if path == Path::new("-") {
+        std::io::stdin().lock().read_to_string(&mut text)
+    } else {
+        File::open(path).and_then(|mut file| file.read_to_string(&mut text))
+    };
+    let path = path.display();
+    read.map_err(|error| Error::new(Exit::BadNews, format!("can't read {path}: {error}")))?;
+    if text.trim().is_empty() {
+        return Err(Error::new(Exit::BadNews, format!("{path} is empty")));
+    }
+    Ok(Secret::new(text.as_str()))
 }

@@ -114,6 +114,21 @@ impl Item {
         item
     }
 
+    /// Whether its trouble is a drill.
+    pub(super) fn is_drill(&self) -> bool {
+        self.words.starts_with(Standing::DRILL)
+    }
+
+    /// The step that mends it, for a person who has just seen the words.
+    pub(super) fn step(&self) -> String {
+        match &self.fix {
+            Some(fix) if fix.contains(" refresh ") && self.exit() == Exit::Misconfigured => {
+                format!("mend that, then: {fix}")
+            }
+            fix => fix.clone().unwrap_or_default(),
+        }
+    }
+
     fn stands(&mut self, standing: &Standing) {
         self.state = standing.state;
         self.class = standing.class;
@@ -207,6 +222,32 @@ fn declared_account(provider: &Provider) -> Option<String> {
         Provider::OAuth2(oauth) => oauth.account.clone(),
         Provider::ServiceAccount(account) => account.subject.clone(),
         _ => None,
+    }
+}
+
+/// The exit code that a class of trouble stands for.
+pub(super) fn exit_of(class: Class) -> Exit {
+    match class {
+        Class::Transient
+        | Class::AmbiguousCommit
+        | Class::RateLimited
+        | Class::Unintelligible
+        | Class::UnclassifiedRefusal
+        | Class::SourceFailing
+        | Class::Quota => Exit::Failing,
+        Class::ReauthRequired
+        | Class::ReauthPolicy
+        | Class::ScopeMissing
+        | Class::TokenStale
+        | Class::Revoked => Exit::Reauth,
+        Class::PrincipalGone
+        | Class::ClockSkew
+        | Class::ClientMisconfigured
+        | Class::ScopePolicy
+        | Class::Software
+        | Class::Permission
+        | Class::LocalStore
+        | Class::Expired => Exit::Misconfigured,
     }
 }
 

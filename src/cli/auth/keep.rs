@@ -144,5 +144,5 @@ pub(super) fn trouble(item: &Item, exit: Exit) -> Error {
     if !item.words.is_empty() {
         message = format!("{message}\nseen: {}", item.words);
     }
-    Error::new(exit, message).hint(item.fix.clone().unwrap_or_default())
+    Error::new(exit, message).hint(item.step())
 }

@@ -29,14 +29,13 @@ pub(super) fn log(session: &mut Session, desk: &Desk, args: &LogArgs) -> Result<
         session.print.json_list(newest)?;
         return Ok(Exit::Done);
     }
-    let mut table = Table::new(["TIME", "EVENT", "BY", "STATE", "FOR", "SEEN"]);
+    let mut table = Table::new(["TIME", "EVENT", "STATE", "BY", "SEEN"]);
     for entry in newest {
         table.row([
             print::time(entry.time),
             word(entry.event),
-            entry.actor.program.clone(),
             entry.state.word().into(),
-            for_whom(entry),
+            by_whom(entry),
             seen(entry),
         ]);
     }
@@ -50,16 +49,19 @@ fn word(act: Act) -> String {
     word.and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
-fn for_whom(entry: &Entry) -> String {
+/// The program, and the run or job that it did it for.
+fn by_whom(entry: &Entry) -> String {
+    let program = &entry.actor.program;
     match (&entry.job, entry.run) {
-        (Some(job), Some(run)) => format!("{job} {run}"),
-        (Some(job), None) => job.to_string(),
-        (None, _) => "-".to_owned(),
+        (_, Some(run)) => format!("{program}, run {run}"),
+        (Some(job), None) => format!("{program}, {job}"),
+        (None, None) => program.clone(),
     }
 }
 
 fn seen(entry: &Entry) -> String {
-    let latency = entry.latency_ms.map(|ms| format!("{ms} ms"));
+    let exchanged = matches!(entry.event, Act::Mint | Act::RefreshOk | Act::RefreshFail);
+    let latency = entry.latency_ms.filter(|_| exchanged).map(|ms| format!("{ms} ms"));
     let print = entry.fingerprint.as_ref().map(|print| format!("token {print}"));
     let parts = [
         entry.words.clone(),

@@ -3,12 +3,21 @@
 //! Owns the verbs and their exit codes; one file for each group of them. Refuses to need the daemon: every
 //! verb works on the same files under the same locks, and a daemon that runs sees what changed.
 
+mod add;
 mod desk;
 mod hold;
+mod import;
 mod item;
 mod keep;
 mod log;
+mod login;
+mod probe;
+mod revoke;
+mod rotate;
 mod show;
+mod simulate;
+mod text;
+mod token;
 
 use clap::Subcommand;
 
@@ -45,25 +54,42 @@ pub(super) struct Args {
 enum Verb {
     List(show::ListArgs),
     Status(show::StatusArgs),
+    Add(Box<add::AddArgs>),
+    Login(login::LoginArgs),
+    Authorize(login::AuthorizeArgs),
+    Import(import::ImportArgs),
     Refresh(keep::RefreshArgs),
     Keepalive(keep::KeepaliveArgs),
+    Test(probe::TestArgs),
+    Rotate(rotate::RotateArgs),
+    Revoke(revoke::RevokeArgs),
+    Token(token::TokenArgs),
     Log(log::LogArgs),
     Pause(hold::PauseArgs),
     Resume(hold::ResumeArgs),
+    Simulate(simulate::SimulateArgs),
 }
 
 pub(super) fn run(session: &mut Session, args: Args) -> Result<Exit> {
-    let desk = desk::Desk::open(session)?;
     runtime()?.block_on(async {
-        let desk = desk.sealing().await;
+        let desk = desk::Desk::open(session).await?;
         match args.verb {
             Verb::List(_) => show::list(session, &desk),
             Verb::Status(args) => show::status(session, &desk, &args).await,
+            Verb::Add(args) => add::add(session, &desk, &args),
+            Verb::Login(args) => login::login(session, &desk, &args).await,
+            Verb::Authorize(args) => login::authorize(session, &desk, &args).await,
+            Verb::Import(args) => import::import(session, &desk, &args).await,
             Verb::Refresh(args) => keep::refresh(session, &desk, &args).await,
             Verb::Keepalive(args) => keep::keepalive(session, &desk, &args).await,
+            Verb::Test(args) => probe::test(session, &desk, &args).await,
+            Verb::Rotate(args) => rotate::rotate(session, &desk, &args).await,
+            Verb::Revoke(args) => revoke::revoke(session, &desk, &args).await,
+            Verb::Token(args) => token::token(session, &desk, &args).await,
             Verb::Log(args) => log::log(session, &desk, &args),
             Verb::Pause(args) => hold::pause(session, &desk, &args).await,
             Verb::Resume(args) => hold::resume(session, &desk, &args).await,
+            Verb::Simulate(args) => simulate::simulate(session, &desk, &args).await,
         }
     })
 }
