@@ -5,7 +5,13 @@
 //! `canary` in it: what must not be found anywhere.
 
 // Each test target uses a part of it.
-#![allow(dead_code, unreachable_pub, missing_docs, reason = "a part of it is used by each target")]
+#![allow(
+    dead_code,
+    unused_imports,
+    unreachable_pub,
+    missing_docs,
+    reason = "a part of it is used by each target"
+)]
 
 mod http;
 mod server;
