@@ -271,3 +271,6 @@ pub(super) fn because(work: &Failure, credential: Failure) -> Failure {
 pub(super) fn standing(access: &Access, name: &CredentialName) -> Option<crate::model::Standing> {
     access.keeper()?.standings().borrow().get(name).cloned()
 }
+
+#[cfg(test)]
+mod tests;
