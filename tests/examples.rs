@@ -114,6 +114,9 @@ const FORMS: &[(bool, &str)] = &[
     (true, "limits: { memory: 64MiB, open_files: 10 }"),
     (true, "alert: { failures: 2, within: 2h }"),
     (true, "params: { a: { b: [1, null] } }"),
+    (true, "credentials: { api: test/one }"),
+    (true, "credentials: { api: { use: test/one, env: API_TOKEN, scopes: a, min_ttl: 10m } }"),
+    (true, "credentials: { api: { use: test, file: API_TOKEN_FILE, scopes: [a, b] } }"),
     (false, "name: Nightly"),
     (false, "name: [a]"),
     (false, "enabled: no"),
@@ -140,6 +143,11 @@ const FORMS: &[(bool, &str)] = &[
     (false, "limits: { open_files: many }"),
     (false, "alert: { failures: 0 }"),
     (false, "params: [1]"),
+    (false, "credentials: [test/one]"),
+    (false, "credentials: { api: a/b/c }"),
+    (false, "credentials: { api: { env: API_TOKEN } }"),
+    (false, "credentials: { api: { use: test/one, env: 1A } }"),
+    (false, "credentials: { api: { use: test/one, as: file } }"),
     (false, "tiemout: 5m"),
     (false, "health: { checks: [] }"),
 ];
@@ -148,7 +156,11 @@ const FORMS: &[(bool, &str)] = &[
 fn decoder_and_schema_agree() {
     let (validator, folder) = (validator(&schema::job()), tempfile::tempdir().unwrap());
     let now = "2026-11-25T12:00:00Z".parse().unwrap();
+    let declared = "oauth2: { issuer: https://id.example.com, client_id: jada }";
+    let declared = format!("credentials: {{ test: {{ {declared} }}, test/one: {{ {declared} }} }}");
+    fs::write(folder.path().join("jada.yaml"), declared).unwrap();
     let config = spec::config::read(&folder.path().join("jada.yaml"));
+    assert!(config.is_good(), "{:#?}", config.diagnostics);
     let path = folder.path().join("job.yaml");
     for (good, keys) in FORMS {
         let text = format!("{keys}\ncommand: {{ run: [\"true\"] }}\n");

@@ -23,7 +23,7 @@ overlap: { mode: queue_all, max: 3 }
 deadline: 30m
 timeout: { after: 5m, grace: 10s }
 retry: { attempts: 3, backoff: { initial: 1s, factor: 2, max: 1m, jitter: 20% }, on: [lost] }
-credentials: { sheets: google/ops }
+credentials: { sheets: google/ops, api: { use: api, env: API, scopes: [a], min_ttl: 5m } }
 env: { TARGET: "{{params.target}}", API_TOKEN: $TOKEN }
 working_dir: .
 limits: { memory: 64MiB, cpu_time: 5m }
@@ -62,7 +62,7 @@ fn the_job_itself_lacks_only_what_is_declared_elsewhere() {
     let mut codes: Vec<_> =
         read.diagnostics.iter().filter(|d| d.is_error()).map(|d| d.code).collect();
     codes.sort();
-    insta::assert_snapshot!(format!("{codes:?}"), @"[UnknownCredential, UnknownNotifier, UnknownPool]");
+    insta::assert_snapshot!(format!("{codes:?}"), @"[UnknownCredential, UnknownCredential, UnknownNotifier, UnknownPool]");
 }
 
 proptest! {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_util::sync::CancellationToken;
 
 use crate::clock::SystemClock;
 use crate::credentials::declare::*;
@@ -21,7 +22,7 @@ use crate::kinds::{AttemptContext, Kinds, Perform, Setting, Stop, Work};
 use crate::model::{
     Binding, Cause, Channel, CredentialName, Failure, JobName, NodeId, Outcome, RunId,
 };
-use crate::yaml::{self, Decode, Decoder, Source};
+use crate::yaml::{self, Decoder, Source};
 
 const CANARY: &str = "canary-token-0123456789";
 
@@ -92,6 +93,9 @@ impl Bench {
         let folder = Folder::at(self.dir.path());
         let declared = Arc::new(self.declared.clone());
         let keeper = Keeper::open(&declared, folder, Arc::new(world), redactor.clone()).await;
+        let shutdown = CancellationToken::new();
+        let _stops_with_this = shutdown.clone().drop_guard();
+        tokio::spawn(keeper.clone().run(shutdown));
         let outputs = Outputs::screened(&self.path("data"), redactor);
         let setting = Setting {
             working_dir: self.dir.path().to_owned(),
@@ -240,6 +244,21 @@ async fn a_program_that_succeeds_with_the_newer_token_is_well() {
     let work = format!("command: {{ run: {script:?}, auth_failure: {{ exit_codes: [77] }} }}");
     let (outcome, output) = bench.run(&work).await;
     assert!(outcome.is_success(), "{outcome:?} {output}");
+}
+
+#[tokio::test]
+async fn the_file_of_a_program_that_runs_on_is_replaced_with_its_token() {
+    let mut bench = Bench::new();
+    bench.bearer("api", CANARY, file("API_TOKEN_FILE"), &[]);
+    bench.secret("next", "second-canary-token");
+    // It waits for the file to change; whoever looks at it in between finds a whole token.
+    let script = "cat \"$API_TOKEN_FILE\" > first; mv next api.token; \
+                  until grep -q second \"$API_TOKEN_FILE\"; do grep -q canary \"$API_TOKEN_FILE\" || exit 9; done; \
+                  cat \"$API_TOKEN_FILE\"";
+    let (outcome, output) = bench.run(&format!("command: {{ run: {script:?} }}")).await;
+    assert!(outcome.is_success(), "{outcome:?} {output}");
+    assert_eq!(fs::read_to_string(bench.path("first")).unwrap(), CANARY);
+    assert_eq!(output, "[redacted]");
 }
 
 #[tokio::test]
