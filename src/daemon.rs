@@ -20,6 +20,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::{Clock, SystemClock};
+use crate::credentials::folder::Folder;
+use crate::credentials::keeper::Keeper;
+use crate::credentials::providers::World;
 use crate::engine::dispatch::{Channels, Dispatcher, Drain, Parts};
 use crate::engine::reload::{self, Load, Reloader, tell_bad_files};
 use crate::engine::{Handle, View, retention};
@@ -120,6 +123,7 @@ fn log_to_stderr() {
 
 async fn run(args: &Args) -> Result<ExitCode> {
     process::raise_open_files();
+    keep_memory_to_itself();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let config = settings(args);
     if args.check {
@@ -203,6 +207,8 @@ async fn serve(
     })
     .await?;
     let address = server.address();
+    let shutdown = CancellationToken::new();
+    let tending = tend_credentials(settings, data, &clock, &shutdown).await;
     let mut dispatcher = Dispatcher::new(
         Parts {
             store: Arc::clone(store),
@@ -216,7 +222,6 @@ async fn serve(
         Arc::clone(&catalog),
     );
     let (drain, stopping) = watch::channel(Drain::No);
-    let shutdown = CancellationToken::new();
     let beat_every = watchdog();
     let sweep = retention::run(
         Arc::clone(store),
@@ -243,10 +248,34 @@ async fn serve(
     dispatcher.run(stopping, beat_every, beat(beat_every)).await;
     shutdown.cancel();
     signals.abort();
-    let _ended = tokio::join!(errands, door);
+    let _ended = tokio::join!(errands, door, tending);
     finish(copies, clock.as_ref()).await;
     tracing::info!("stopped in order");
     Ok(())
+}
+
+/// Keeps the declared credentials usable, as a task of its own until the daemon stops.
+async fn tend_credentials(
+    settings: &Settings,
+    data: &DataDir,
+    clock: &Arc<dyn Clock>,
+    shutdown: &CancellationToken,
+) -> JoinHandle<()> {
+    let (folder, world) = (Folder::at(&data.path), World::new(Arc::clone(clock)));
+    let declared = &settings.credentials;
+    let keeper = Keeper::open(declared, folder, Arc::new(world), Arc::default()).await;
+    tokio::spawn(keeper.run(shutdown.clone()))
+}
+
+/// Neither a core file nor another process of this user is to show what is in this one's memory. Its
+/// children begin with the soft limit that this leaves; each may raise it.
+fn keep_memory_to_itself() {
+    use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, setrlimit};
+    let quiet = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    let none = Rlimit { current: Some(0), ..getrlimit(Resource::Core) };
+    if let Err(error) = quiet.and_then(|()| setrlimit(Resource::Core, none)) {
+        tracing::warn!(%error, "core dumps can't be turned off, and would hold secrets");
+    }
 }
 
 /// Runs a task until it ends or the daemon stops.

@@ -32,7 +32,6 @@ const BODY_MAX: usize = 1024 * 1024;
 /// Sends requests that hold secrets.
 pub struct Wire {
     clock: Arc<dyn Clock>,
-    patience: Duration,
     /// For this host without TLS: needs no certificates.
     plain: OnceLock<Result<Client, String>>,
     /// For this host with TLS. No proxy stands between a host and itself.
@@ -43,7 +42,7 @@ pub struct Wire {
 
 impl fmt::Debug for Wire {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Wire").field("patience", &self.patience).finish_non_exhaustive()
+        f.debug_struct("Wire").finish_non_exhaustive()
     }
 }
 
@@ -107,7 +106,7 @@ impl Wire {
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         let [plain, direct, outside] = [(); 3].map(|()| OnceLock::new());
-        Self { clock, patience: PATIENCE, plain, direct, outside }
+        Self { clock, plain, direct, outside }
     }
 
     /// The clock that it waits by.
@@ -118,6 +117,11 @@ impl Wire {
 
     /// Sends a request once.
     pub async fn send(&self, request: HttpRequest) -> Reply {
+        self.send_within(PATIENCE, request).await
+    }
+
+    /// Sends a request once, and waits no longer than so.
+    pub(super) async fn send_within(&self, patience: Duration, request: HttpRequest) -> Reply {
         let unsent = |words: String| Reply::NoAnswer { sent: false, words };
         let (parts, body) = request.into_parts();
         let Ok(url) = Url::parse(&parts.uri.to_string()) else {
@@ -139,10 +143,10 @@ impl Wire {
             let response = building.send().await.map_err(|error| root(&error))?;
             self.read(response, &host).await
         };
-        let failed = match within(&*self.clock, self.patience, asking).await {
+        let failed = match within(&*self.clock, patience, asking).await {
             Some(Ok(answer)) => return Reply::Answer(answer),
             Some(Err(words)) => words,
-            None => format!("nothing within {} s", self.patience.as_secs()),
+            None => format!("nothing within {} s", patience.as_secs()),
         };
         let words = format!("no answer from {host}: {failed}");
         Reply::NoAnswer { sent: sent.load(Ordering::Acquire), words }

@@ -285,16 +285,16 @@ fn lacks(standing: &Standing, scopes: &[String]) -> Option<String> {
 fn refusal(name: &CredentialName, failed: Failed) -> Refused {
     let Failed { standing, evidence } = failed;
     let code = standing.error.as_ref().map(|code| format!(" ({code})")).unwrap_or_default();
-    let words = match (standing.state, standing.class, evidence) {
-        (State::Paused, ..) => format!("it is paused: jadactl auth resume {name}"),
-        (State::Revoked, ..) => format!("it was revoked on purpose: jadactl auth login {name}"),
-        // Those name the file and the way out.
-        (_, Some(Class::LocalStore) | None, Some(evidence)) => evidence.words,
-        (_, Some(class), Some(evidence)) => {
-            format!("{}{code}; {}", class.sentence(), evidence.words)
-        }
-        (_, Some(class), None) => format!("{}{code}", class.sentence()),
-        (_, None, None) => "it has no token now".to_owned(),
+    let seen = evidence.map_or_else(|| standing.words.clone(), |evidence| evidence.words);
+    let words = match (standing.state, standing.class) {
+        (State::Paused, _) => format!("it is paused: jadactl auth resume {name}"),
+        (State::Revoked, _) => format!("it was revoked on purpose: jadactl auth login {name}"),
+        (_, Some(class)) if seen.is_empty() => format!("{}{code}", class.sentence()),
+        (_, None) if seen.is_empty() => "it has no token now".to_owned(),
+        // Those name the file and the way out; and a grant that nobody gave did not end.
+        (_, Some(Class::LocalStore) | None) => seen,
+        (_, Some(_)) if standing.generation == 0 => seen,
+        (_, Some(class)) => format!("{}{code}; {seen}", class.sentence()),
     };
     Refused { standing, words: format!("{name}: {words}") }
 }

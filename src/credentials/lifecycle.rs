@@ -142,6 +142,7 @@ pub fn advance(standing: &Standing, event: &Event, now: Timestamp, facts: &Facts
             enter(&mut next, State::Revoked, now);
             next.class = Some(Class::Revoked);
             next.error = None;
+            next.words.clear();
             next.usable_until = None;
             next.next_try = None;
         }
@@ -149,6 +150,7 @@ pub fn advance(standing: &Standing, event: &Event, now: Timestamp, facts: &Facts
             enter(&mut next, State::Paused, now);
             next.class = None;
             next.error = None;
+            next.words.clear();
             next.next_try = None;
         }
         Event::Resumed => {
@@ -189,6 +191,7 @@ fn untried(next: &mut Standing, now: Timestamp) {
     enter(next, State::Unknown, now);
     next.class = None;
     next.error = None;
+    next.words.clear();
     next.failures = 0;
     next.next_try = Some(now);
 }
@@ -198,6 +201,7 @@ fn rest(next: &mut Standing, now: Timestamp, facts: &Facts) {
     let warned = facts.horizon.as_ref().is_some_and(|horizon| horizon.warn_at <= now);
     next.class = None;
     next.error = None;
+    next.words.clear();
     next.failures = 0;
     next.next_try = None;
     if has_ended(now, facts) {
@@ -237,6 +241,7 @@ fn succeeded(next: &mut Standing, success: &Success, now: Timestamp, facts: &Fac
             enter(next, State::ReauthRequired, now);
             next.class = Some(Class::ScopeMissing);
             next.error = None;
+            next.words.clear();
             next.failures = 0;
             next.next_try = None;
         }
@@ -299,6 +304,7 @@ fn failed(next: &mut Standing, evidence: &Evidence, now: Timestamp, facts: &Fact
     };
     next.class = Some(class);
     next.error = evidence.code();
+    next.words.clone_from(&evidence.words);
     if early {
         return;
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::declare::{
-    Aws, AwsKeys, Declaration, GoogleClient, OAuthGrant, Provider, Seal, SecretPlace, StaticSecret,
+    Aws, AwsKeys, Declaration, GoogleClient, Provider, Seal, SecretPlace, StaticSecret,
 };
 use super::horizon::{DAY, Terms};
 use crate::model::{CredentialName, KnownEnd};
@@ -64,7 +64,7 @@ impl Nature {
             name: declaration.name.clone(),
             provider: provider.key(),
             client: client(provider),
-            has_grant: has_grant(provider),
+            has_grant: provider.spends_a_grant(),
             rotates: match provider {
                 Provider::OAuth2(oauth) => oauth.rotates,
                 _ => Some(false),
@@ -89,20 +89,6 @@ impl Nature {
         let client = self.client.as_ref()?;
         let skip = client.chars().count().saturating_sub(8);
         Some(client.chars().skip(skip).collect())
-    }
-}
-
-fn has_grant(provider: &Provider) -> bool {
-    match provider {
-        Provider::Google(_) => true,
-        Provider::OAuth2(oauth) => oauth.grant == OAuthGrant::Refresh,
-        Provider::ServiceAccount(_)
-        | Provider::Static(_)
-        | Provider::Env(_)
-        | Provider::File(_)
-        | Provider::Exec(_)
-        | Provider::Aws(_)
-        | Provider::GithubApp(_) => false,
     }
 }
 

@@ -248,6 +248,7 @@ async fn no_grant(ask: &Ask<'_>, held: Held, mut record: Record) -> Failed {
     record.standing.state = State::ReauthRequired;
     record.standing.since = ask.clock.now();
     record.standing.class = Some(Class::ReauthRequired);
+    record.standing.words.clone_from(&evidence.words);
     record.standing.next_try = None;
     let standing = record.standing.clone();
     // Known in memory at least.

@@ -29,6 +29,9 @@ const DRAIN: Duration = Duration::from_secs(35);
 
 impl Inner {
     pub(super) async fn tend(self: Arc<Self>, shutdown: CancellationToken) {
+        if self.ones.is_empty() {
+            return;
+        }
         let heard = Arc::new(Notify::new());
         let files: BTreeSet<PathBuf> =
             self.ones.values().flat_map(|one| one.nature.sources.iter().cloned()).collect();

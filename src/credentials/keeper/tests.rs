@@ -481,7 +481,7 @@ async fn nobody_has_logged_in_yet() {
     let keeper = stage.running().await;
     until(&keeper, "test/one", State::ReauthRequired).await;
     let words = token(&keeper, "test/one").await.unwrap_err().words;
-    assert!(words.contains("no longer valid") || words.contains("nobody has"), "{words}");
+    assert_eq!(words, "test/one: nobody has logged in yet: jadactl auth login test/one");
     stage.log_in("test/one").await;
     until(&keeper, "test/one", State::Healthy).await;
     token(&keeper, "test/one").await.unwrap();

@@ -21,6 +21,9 @@ use crate::model::CredentialClass;
 /// By how much `slow_down` slows.
 const SLOWER: Duration = Duration::from_secs(5);
 
+/// Longest life of a code that is believed.
+const CODE_LIFE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Longest pause between two questions to a server that does not answer.
 const PAUSE_MAX: Duration = Duration::from_secs(60);
 
@@ -82,7 +85,7 @@ impl DeviceLogin {
             user_code: given.user_code().secret().clone(),
             address: given.verification_uri().to_string(),
             whole_address: given.verification_uri_complete().map(|uri| uri.secret().clone()),
-            expires_at: now.checked_add(given.expires_in()).unwrap_or(now),
+            expires_at: now.checked_add(given.expires_in().min(CODE_LIFE_MAX)).unwrap_or(now),
         })
     }
 

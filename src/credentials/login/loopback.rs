@@ -5,6 +5,8 @@
 use std::io;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -18,6 +20,12 @@ const HEAD_MAX: usize = 16 * 1024;
 
 /// How long one connection may take to say what it wants.
 const HEAD_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Most connections at a time; others wait.
+const OPEN_MAX: usize = 16;
+
+/// How long nothing is accepted after that failed.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// A listener on a port that the system chose.
 #[derive(Debug)]
@@ -58,32 +66,50 @@ impl Loopback {
     }
 
     /// The first answer whose state is ours. Whatever else comes in, a browser looking for an icon or
-    /// somebody guessing, is sent away and changes nothing.
+    /// somebody guessing, is sent away and changes nothing. Browsers open connections ahead of need, and
+    /// leave them silent: no connection waits for another.
     pub(super) async fn answer(
         self,
         is_ours: impl Fn(&str) -> bool,
         clock: &dyn Clock,
     ) -> Result<Secret, Error> {
+        let mut open = FuturesUnordered::new();
         loop {
-            let Ok((mut stream, _)) = self.listener.accept().await else { continue };
-            let head = within(clock, HEAD_PATIENCE, target(&mut stream)).await.flatten();
-            let returned = head.and_then(|target| Returned::read(&target).ok());
-            match returned {
-                Some(Returned { state: Some(state), code }) if is_ours(&state) => {
-                    let words = match &code {
-                        Ok(_) => "You are logged in. This window can be closed.",
-                        Err(_) => "The consent was refused. This window can be closed.",
-                    };
-                    within(clock, HEAD_PATIENCE, page(&mut stream, "200 OK", words)).await;
-                    return code;
-                }
-                _ => {
-                    let words = "This is not the answer that is waited for.";
-                    within(clock, HEAD_PATIENCE, page(&mut stream, "404 Not Found", words)).await;
+            tokio::select! {
+                accepted = self.listener.accept(), if open.len() < OPEN_MAX => match accepted {
+                    Ok((stream, _)) => open.push(attend(stream, &is_ours, clock)),
+                    // No file descriptors left, most likely.
+                    Err(_) => clock.sleep(PAUSE).await,
+                },
+                Some(answered) = open.next() => {
+                    if let Some(code) = answered {
+                        return code;
+                    }
                 }
             }
         }
     }
+}
+
+/// Attends to one connection: the code, when it brings the answer that is waited for.
+async fn attend(
+    mut stream: TcpStream,
+    is_ours: &impl Fn(&str) -> bool,
+    clock: &dyn Clock,
+) -> Option<Result<Secret, Error>> {
+    let head = within(clock, HEAD_PATIENCE, target(&mut stream)).await.flatten();
+    let (status, words, code) = match head.and_then(|target| Returned::read(&target).ok()) {
+        Some(Returned { state: Some(state), code }) if is_ours(&state) => {
+            let words = match &code {
+                Ok(_) => "You are logged in. This window can be closed.",
+                Err(_) => "The consent was refused. This window can be closed.",
+            };
+            ("200 OK", words, Some(code))
+        }
+        _ => ("404 Not Found", "This is not the answer that is waited for.", None),
+    };
+    within(clock, HEAD_PATIENCE, page(&mut stream, status, words)).await;
+    code
 }
 
 /// What a request asks for; `None` when it is no request.

@@ -101,6 +101,8 @@ async fn whoever_guesses_at_the_listener_changes_nothing() {
     let loopback = Loopback::open().await.unwrap();
     let redirect = loopback.redirect();
     let answered = loopback.code(&asking, LONG, &*stage.world.clock);
+    // A browser opens connections ahead of need; one that stays silent holds nobody up.
+    let silent = std::net::TcpStream::connect(("127.0.0.1", loopback_port(&redirect))).unwrap();
     let person = async {
         for guess in ["favicon.ico", "?code=x", "?code=x&state=guess", "?error=no&state=guess"] {
             let address = format!("{redirect}{guess}");
@@ -111,6 +113,12 @@ async fn whoever_guesses_at_the_listener_changes_nothing() {
     };
     let (code, (location, ..)) = tokio::join!(answered, person);
     assert!(location.contains(code.unwrap().expose()));
+    drop(silent);
+}
+
+fn loopback_port(redirect: &str) -> u16 {
+    let port = redirect.rsplit(':').next().unwrap().trim_end_matches('/');
+    port.parse().unwrap()
 }
 
 #[tokio::test]

@@ -9,7 +9,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{
-    SignableBody, SignableRequest, SigningParams, SigningSettings, sign as sign_request,
+    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningParams,
+    SigningSettings, UriPathNormalizationMode, sign as sign_request,
 };
 use aws_sigv4::sign::v4;
 use jiff::Timestamp;
@@ -122,7 +123,7 @@ pub fn sign(
         .region(signed_for.region)
         .name(signed_for.service)
         .time(UNIX_EPOCH + since_1970)
-        .settings(SigningSettings::default())
+        .settings(settings(signed_for.service))
         .build()
         .map_err(|_| failed("something is missing"))?;
     let headers: Option<Vec<(&str, &str)>> = request
@@ -140,6 +141,34 @@ pub fn sign(
         .into_parts();
     instructions.apply_to_request_http1x(request);
     Ok(())
+}
+
+/// S3 wants its paths as they are, and the body's hash in a header.
+fn settings(service: &str) -> SigningSettings {
+    let mut settings = SigningSettings::default();
+    if service == "s3" {
+        settings.percent_encoding_mode = PercentEncodingMode::Single;
+        settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
+        settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
+    }
+    settings
+}
+
+/// The service and region that a host of Amazon's stands for; `None` where its name does not tell. A
+/// service without a region in its name is asked in the one that all such are signed for.
+#[must_use]
+pub fn of_host(host: &str) -> Option<(&str, &str)> {
+    let name = host.strip_suffix(".amazonaws.com.cn").or(host.strip_suffix(".amazonaws.com"))?;
+    let is_region = |label: &str| {
+        label.matches('-').count() >= 2 && label.ends_with(|last: char| last.is_ascii_digit())
+    };
+    let mut labels = name.rsplit('.');
+    let last = labels.next().filter(|label| !label.is_empty())?;
+    if is_region(last) {
+        labels.next().map(|service| (service, last))
+    } else {
+        Some((last, "us-east-1"))
+    }
 }
 
 #[cfg(test)]
@@ -164,6 +193,38 @@ mod tests {
         assert_eq!(told("other"), "AKIAOTHER true");
         assert_eq!(told("broken"), "profile `broken` has no aws_secret_access_key");
         assert_eq!(told("none"), "there is no profile `none`");
+    }
+
+    #[test]
+    fn a_host_tells_what_is_signed_for() {
+        for (host, expected) in [
+            ("iam.amazonaws.com", Some(("iam", "us-east-1"))),
+            ("sts.eu-central-1.amazonaws.com", Some(("sts", "eu-central-1"))),
+            ("bucket.s3.us-west-2.amazonaws.com", Some(("s3", "us-west-2"))),
+            ("my-1.s3.amazonaws.com", Some(("s3", "us-east-1"))),
+            ("x.execute-api.ap-south-1.amazonaws.com", Some(("execute-api", "ap-south-1"))),
+            ("ec2.cn-north-1.amazonaws.com.cn", Some(("ec2", "cn-north-1"))),
+            (".amazonaws.com", None),
+            ("amazonaws.com", None),
+            ("example.com", None),
+        ] {
+            assert_eq!(of_host(host), expected, "{host}");
+        }
+    }
+
+    #[test]
+    fn s3_gets_the_hash_of_the_body() {
+        let mut request =
+            Request::builder().uri("https://b.s3.amazonaws.com/a%20b").body(b"x".to_vec()).unwrap();
+        let at = "2015-08-30T12:36:00Z".parse().unwrap();
+        let signed_for = SignedFor { region: "us-east-1", service: "s3", at };
+        sign(&mut request, &of_profile(KEYS, "other").unwrap(), signed_for).unwrap();
+        let hash = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881";
+        assert_eq!(request.headers()["x-amz-content-sha256"], hash);
+        assert_eq!(request.headers()["x-amz-security-token"], "t");
+        let keys = TokenValue::Bearer(Secret::new("canary"));
+        let refused = sign(&mut request, &keys, signed_for).unwrap_err();
+        assert_eq!(refused.words, "the request can't be signed: the credential has no keys of AWS");
     }
 
     /// The example of Amazon's own documentation of the signature's steps.

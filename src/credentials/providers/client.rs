@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use oauth2::basic::BasicClient;
 use oauth2::http::{self, Method, Request, header};
 use oauth2::url::form_urlencoded::{Serializer, byte_serialize};
+use oauth2::url::{Host, Url};
 use oauth2::{
     AuthType, AuthorizationCode, ClientId, ClientSecret, EndpointNotSet, EndpointSet,
     ErrorResponse, HttpRequest, PkceCodeVerifier, RedirectUrl, RefreshToken, RequestTokenError,
@@ -166,6 +167,18 @@ impl Client {
             None => client,
         })
     }
+}
+
+/// Whether secrets may go to an address: https, or this host. Those in `jada.yaml` are looked at there.
+pub(super) fn is_safe(address: &str) -> bool {
+    let Ok(url) = Url::parse(address) else { return false };
+    let is_loopback = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    url.scheme() == "https" || (url.scheme() == "http" && is_loopback)
 }
 
 /// Sends a request that was built here.

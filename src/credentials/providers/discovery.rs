@@ -3,22 +3,30 @@
 //! Owns the two well-known places, and that the metadata must be the issuer's own. Refuses to remember
 //! anything: an issuer that moves is followed at the next exchange.
 
+use std::time::Duration;
+
 use oauth2::http::{Request, header};
 use oauth2::url::Url;
 use serde_json::Value as Json;
 
 use super::World;
-use super::client::{Endpoints, send};
+use super::client::{Endpoints, is_safe};
 use crate::credentials::evidence::Evidence;
 use crate::credentials::exchange::{Answer, Reply};
 use crate::model::CredentialClass;
+
+/// How long metadata may take: it comes before an exchange, and both under one lock.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Asks an issuer for its endpoints.
 pub(super) async fn endpoints(issuer: &str, world: &World) -> Result<Endpoints, Evidence> {
     let mut last = None;
     for address in addresses(issuer) {
         let request = Request::builder().uri(&address).header(header::ACCEPT, "application/json");
-        match send(request.body(Vec::new()), world).await {
+        let request = request
+            .body(Vec::new())
+            .map_err(|_| misconfigured(format!("issuer {issuer} is no address")))?;
+        match world.wire.send_within(PATIENCE, request).await {
             Reply::NoAnswer { words, .. } => {
                 return Err(Evidence::new(CredentialClass::Transient, words));
             }
@@ -53,15 +61,19 @@ fn read(answer: &Answer, issuer: &str) -> Result<Endpoints, Evidence> {
     let token = text("token_endpoint").ok_or_else(|| {
         misconfigured(format!("the metadata of {issuer} names no token endpoint"))
     })?;
-    if issuer.starts_with("https:") && !token.starts_with("https:") {
-        return Err(misconfigured(format!("the metadata of {issuer} leaves https")));
-    }
-    Ok(Endpoints {
+    let found = Endpoints {
         token,
         authorize: text("authorization_endpoint"),
         device: text("device_authorization_endpoint"),
         revoke: text("revocation_endpoint"),
-    })
+    };
+    let optional = [&found.authorize, &found.device, &found.revoke].into_iter().flatten();
+    if optional.chain([&found.token]).all(|address| is_safe(address)) {
+        Ok(found)
+    } else {
+        let words = format!("the metadata of {issuer} leaves https: secrets would go in the clear");
+        Err(misconfigured(words))
+    }
 }
 
 fn refusal(answer: &Answer) -> Evidence {

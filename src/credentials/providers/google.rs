@@ -5,7 +5,7 @@
 
 use serde_json::Value as Json;
 
-use super::client::{Client, Endpoints};
+use super::client::{Client, Endpoints, is_safe};
 use super::{World, place};
 use crate::credentials::declare::{ClientAuth, Google, GoogleClient, SecretPlace};
 use crate::credentials::evidence::{Asked, Evidence, Proof, classify};
@@ -80,5 +80,8 @@ fn read(place: &SecretPlace, text: &Secret) -> Result<(String, Secret, Endpoints
         },
         _ => own,
     };
+    if !is_safe(&endpoints.token) {
+        return Err(problem("has a token_uri without https"));
+    }
     Ok((id, Secret::new(secret), endpoints))
 }

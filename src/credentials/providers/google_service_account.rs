@@ -9,7 +9,7 @@ use oauth2::http::{Method, Request, header};
 use oauth2::url::form_urlencoded::Serializer;
 use serde_json::{Value as Json, json};
 
-use super::client::send;
+use super::client::{is_safe, send};
 use super::{World, assertion, not_ended, place};
 use crate::credentials::declare::ServiceAccount;
 use crate::credentials::evidence::{Asked, Evidence, Proof, classify};
@@ -85,10 +85,14 @@ async fn read(account: &ServiceAccount, world: &World) -> Result<Key, Evidence> 
         found
             .ok_or_else(|| problem(&format!("has no {name} in it: is it a service account's key?")))
     };
+    let endpoint = document["token_uri"].as_str().unwrap_or(TOKEN).to_owned();
+    if !is_safe(&endpoint) {
+        return Err(problem("has a token_uri without https"));
+    }
     Ok(Key {
         email: field("client_email")?,
         pem: Secret::new(field("private_key")?),
         id: document["private_key_id"].as_str().map(str::to_owned),
-        endpoint: document["token_uri"].as_str().unwrap_or(TOKEN).to_owned(),
+        endpoint,
     })
 }

@@ -468,6 +468,10 @@ async fn a_client_file_that_is_none_is_named_before_anything_is_sent() {
         (r#"{"installed": {}}"#, "has no client_id in it"),
         (r#"{"installed": {"client_id": "x"}}"#, "has no client_secret in it"),
         (
+            r#"{"client_id": "x", "client_secret": "canary", "token_uri": "http://example.com"}"#,
+            "has a token_uri without https",
+        ),
+        (
             r#"{"type": "service_account"}"#,
             "is a service account's key: declare it as google_service_account",
         ),
@@ -494,4 +498,64 @@ async fn an_issuer_without_metadata_of_its_own_is_the_operators_to_mend() {
     let told = stage.told(of(other), Some(&grant)).await;
     assert!(told.ends_with("is that of another issuer"), "{told}");
     assert_eq!(stage.fake.calls(), 0);
+}
+
+/// What the process would write to its log at the most talkative level.
+#[derive(Clone, Default)]
+struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(text);
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn no_secret_is_logged_at_any_level_nor_shown_by_a_debug_print() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    tracing::trace!("the log is kept");
+
+    let stage = Stage::new();
+    let grant = stage.grant(&stage.fake.grant("a"));
+    let mut shown = Vec::new();
+    for fault in [
+        None,
+        Some(Fault::answer(400, r#"{"error": "canary-1", "error_description": "canary"}"#)),
+        Some(Fault::answer(200, r#"{"access_token": "canary", "expires_in": {"canary": 1}}"#)),
+        Some(Fault::answer(200, "canary")),
+        Some(Fault::TearAnswer),
+        Some(Fault::Reset),
+    ] {
+        stage.fake.faults(fault);
+        let result = stage.mint(Provider::OAuth2(stage.oauth()), Some(&grant)).await;
+        shown.push(format!("{result:?} {grant:?} {:?}", stage.world));
+    }
+    let run = ["sh", "-c", "echo canary >&2; echo canary"].map(str::to_owned).to_vec();
+    let exec = Exec { run, timeout: Duration::from_secs(30) };
+    shown.push(format!("{:?}", stage.mint(Provider::Exec(exec), None).await));
+    let keys = TokenValue::Aws {
+        access_key_id: "AKID".to_owned(),
+        secret_access_key: Secret::new("canary"),
+        session_token: None,
+    };
+    let mut request =
+        ::oauth2::http::Request::get("https://iam.amazonaws.com/").body(vec![]).unwrap();
+    let signed_for = aws::SignedFor { region: "r", service: "s", at: stage.clock.now() };
+    aws::sign(&mut request, &keys, signed_for).unwrap();
+
+    let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(logged.contains("the log is kept"));
+    shown.extend(logged.lines().map(str::to_owned));
+    assert_eq!(shown.iter().find(|line| line.contains("canary")), None);
 }
