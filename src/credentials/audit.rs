@@ -3,6 +3,7 @@
 //! Owns `audit.jsonl`, to which lines are only ever added, and the host's key for fingerprints. Refuses
 //! to hold secrets: a token is known by its fingerprint, which is keyed because passwords can be guessed.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,7 +14,7 @@ use zeroize::Zeroizing;
 
 use super::evidence::Evidence;
 use super::folder::Folder;
-use super::folder::door::{How, failed, store};
+use super::folder::door::{Door, How, failed, store};
 use super::record::Record;
 use crate::model::{CredentialName, CredentialState, JobName, KnownEnd, RunId};
 
@@ -188,8 +189,7 @@ impl Audit {
         let door = self.folder.door()?;
         let path = self.folder.path().join(FILE);
         let mut file = door.made(FILE, How::Append)?;
-        if file.metadata().is_ok_and(|meta| meta.len() > LONG) {
-            door.replace(FILE, OLD)?;
+        if is_long(&file) && put_aside(&door)? {
             file = door.made(FILE, How::Append)?;
         }
         let mut line = serde_json::to_vec(entry).map_err(|error| store(error.to_string()))?;
@@ -268,6 +268,22 @@ impl Audit {
         })?;
         Ok(hmac::Key::new(hmac::HMAC_SHA256, bytes.as_slice()))
     }
+}
+
+fn is_long(file: &File) -> bool {
+    file.metadata().is_ok_and(|meta| meta.len() > LONG)
+}
+
+/// Begins a new file. Of several processes that find the old one long, one does it, once.
+fn put_aside(door: &Door) -> Result<bool, Evidence> {
+    let lock = door.made("audit.lock", How::Lock)?;
+    if lock.try_lock().is_err() {
+        return Ok(false);
+    }
+    if door.file(FILE, How::Read)?.is_some_and(|file| is_long(&file)) {
+        door.replace(FILE, OLD)?;
+    }
+    Ok(true)
 }
 
 #[cfg(test)]

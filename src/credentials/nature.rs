@@ -156,3 +156,113 @@ fn places(provider: &Provider) -> Vec<&SecretPlace> {
         Provider::Env(_) | Provider::Exec(_) => Vec::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::credentials::declare::{
+        Aws, ClientAuth, Env, Exec, GithubApp, Google, OAuth2, OAuthServer, ServiceAccount, Static,
+        TokenFile,
+    };
+
+    fn file(path: &str) -> SecretPlace {
+        SecretPlace::File(path.into())
+    }
+
+    fn oauth(grant: OAuthGrant, rotates: Option<bool>) -> Provider {
+        Provider::OAuth2(OAuth2 {
+            server: OAuthServer::TokenUrl("https://example.com/token".into()),
+            auth_url: None,
+            device_url: None,
+            revoke_url: None,
+            client_id: "abcdefghijklmnop".into(),
+            client_secret: Some(file("/secret")),
+            scopes: vec!["a".into()],
+            grant,
+            rotates,
+            auth: ClientAuth::Basic,
+            account: None,
+        })
+    }
+
+    fn nature(provider: Provider) -> Nature {
+        let declaration = Declaration {
+            name: CredentialName::parse("a/b").unwrap(),
+            description: String::new(),
+            provider,
+            hosts: Vec::new(),
+            seal: Some(Seal::Age(SecretPlace::Systemd("identity".into()))),
+            revision: 1,
+        };
+        Nature::of(&declaration, Some(Path::new("/run/credentials")))
+    }
+
+    #[test]
+    fn each_provider_has_its_own() {
+        let end: Timestamp = "2027-01-01T00:00:00Z".parse().unwrap();
+        let google = Provider::Google(Google {
+            account: None,
+            client: GoogleClient::Json(file("/client")),
+            scopes: vec!["s".into()],
+            testing: true,
+        });
+        let account = Provider::ServiceAccount(ServiceAccount {
+            key: file("/key"),
+            subject: None,
+            scopes: Vec::new(),
+            expires_on: Some(end),
+        });
+        let fixed = Provider::Static(Static {
+            secret: StaticSecret::Bearer(SecretPlace::Systemd("key".into())),
+            expires_on: Some(end),
+        });
+        let aws = Provider::Aws(Aws {
+            keys: AwsKeys::Profile { file: "/aws".into(), profile: "p".into() },
+            region: None,
+            service: None,
+            expires_on: None,
+        });
+        let app = Provider::GithubApp(GithubApp {
+            app_id: 7,
+            installation_id: 8,
+            key: file("/pem"),
+            repositories: Vec::new(),
+            permissions: std::collections::BTreeMap::new(),
+            api_url: "https://api.github.com".into(),
+        });
+        let exec = Provider::Exec(Exec { run: vec!["op".into()], timeout: Duration::ZERO });
+        let token = Provider::File(TokenFile { place: file("/token") });
+        // Whether a grant is behind it, its token is kept, a passed end is a guess; and its own file.
+        let cases = [
+            (google, true, true, true, Some("/client")),
+            (oauth(OAuthGrant::Refresh, None), true, true, true, Some("/secret")),
+            (oauth(OAuthGrant::ClientCredentials, None), false, true, true, Some("/secret")),
+            (account, false, true, true, Some("/key")),
+            (app, false, true, true, Some("/pem")),
+            (exec, false, true, true, None),
+            (fixed, false, false, false, Some("/run/credentials/key")),
+            (aws, false, false, false, Some("/aws")),
+            (token, false, false, true, Some("/token")),
+            (Provider::Env(Env { variable: "V".into() }), false, false, true, None),
+        ];
+        for (provider, has_grant, keeps_token, refreshes, own) in cases {
+            let nature = nature(provider);
+            let found = (nature.has_grant, nature.keeps_token, nature.refreshes);
+            assert_eq!(found, (has_grant, keeps_token, refreshes), "{}", nature.provider);
+            let mut sources: Vec<PathBuf> = own.map(PathBuf::from).into_iter().collect();
+            sources.push("/run/credentials/identity".into());
+            sources.sort();
+            let mut found = nature.sources.clone();
+            found.sort();
+            assert_eq!(found, sources, "{}", nature.provider);
+        }
+    }
+
+    #[test]
+    fn rotation_and_clients_are_told_by_the_settings() {
+        let rotates = |declared| nature(oauth(OAuthGrant::Refresh, declared)).rotates;
+        assert_eq!([rotates(None), rotates(Some(true))], [None, Some(true)]);
+        let nature = nature(oauth(OAuthGrant::Refresh, None));
+        assert_eq!(nature.client_tail().as_deref(), Some("ijklmnop"));
+    }
+}

@@ -61,7 +61,7 @@ fn a_long_file_is_put_aside_and_still_read() {
     let one = record("a/one");
     audit.append(&audit.entry(&one, Act::Mint, now())).unwrap();
     let path = dir.path().join("credentials").join(FILE);
-    let file = std::fs::File::options().write(true).open(&path).unwrap();
+    let file = File::options().write(true).open(&path).unwrap();
     file.set_len(LONG + 1).unwrap();
     audit.append(&audit.entry(&one, Act::Adopt, now())).unwrap();
     assert!(std::fs::metadata(&path).unwrap().len() < 4096);

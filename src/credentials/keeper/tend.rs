@@ -38,6 +38,9 @@ impl Inner {
         let mut watch = Watch::on(self.folder.path(), &files, Arc::clone(&heard));
         loop {
             self.look().await;
+            if watch.is_lost(self.folder.path()) {
+                watch = Watch::on(self.folder.path(), &files, Arc::clone(&heard));
+            }
             let next = self.start_due();
             let deadline = async {
                 match next {

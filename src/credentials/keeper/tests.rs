@@ -14,6 +14,7 @@ use crate::credentials::horizon::Terms;
 use crate::credentials::lifecycle::{self, Facts, Success};
 use crate::credentials::providers::Environment;
 use crate::credentials::record::Grant;
+use crate::credentials::seal::Identity;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -471,6 +472,28 @@ async fn an_outage_is_ridden_out_with_the_token_at_hand() {
     stage.clock.advance(Duration::from_secs(60));
     let standing = until(&keeper, "test/one", State::Healthy).await;
     assert_eq!(standing.generation, lease.generation + 1);
+}
+
+#[tokio::test]
+async fn a_sealed_credential_waits_for_its_identity() {
+    let mut stage = Stage::new();
+    let identity = stage.dir.path().join("identity");
+    let secret = SecretPlace::File(stage.file("secret", SECRET));
+    stage.declare("test/one", stage.oauth(secret));
+    let declaration = Arc::make_mut(stage.declared.get_mut(&name("test/one")).unwrap());
+    declaration.seal = Some(Seal::Age(SecretPlace::File(identity)));
+    stage.log_in("test/one").await;
+    let keeper = stage.running().await;
+    let refused = token(&keeper, "test/one").await.unwrap_err();
+    assert_eq!(refused.standing.class, Some(Class::LocalStore));
+    assert!(refused.words.contains("its identity is out of reach"), "{}", refused.words);
+    assert_eq!(stage.fake.calls(), 0, "nothing is spent that could not be kept");
+    stage.file("identity", Identity::generate().expose());
+    until(&keeper, "test/one", State::Healthy).await;
+    token(&keeper, "test/one").await.unwrap();
+    let kept = fs::read(stage.folder.record_path(&name("test/one"))).unwrap();
+    assert!(kept.starts_with(b"age-encryption.org/v1"));
+    assert_eq!(stage.fake.calls(), 1);
 }
 
 #[tokio::test]

@@ -30,12 +30,15 @@ impl Look {
 /// Notices of changes. They stop when this goes.
 pub(super) struct Watch {
     watcher: Option<RecommendedWatcher>,
+    /// The folder that it is on, which may be gone while another one has its path.
+    folder: Option<u64>,
 }
 
 impl Watch {
     /// Watches a folder's records, and these files by their folders: a file is as a rule replaced, and a
     /// watch on it would stay with the old one.
     pub(super) fn on(dir: &Path, files: &BTreeSet<PathBuf>, heard: Arc<Notify>) -> Self {
+        let folder = inode(dir);
         let (records, named) = (dir.to_owned(), files.clone());
         let hear = move |event: notify::Result<notify::Event>| {
             if event.as_ref().map_or(true, |event| concerns(event, &records, &named)) {
@@ -51,18 +54,27 @@ impl Watch {
             Ok(watcher)
         });
         match watcher {
-            Ok(watcher) => Self { watcher: Some(watcher) },
+            Ok(watcher) => Self { watcher: Some(watcher), folder },
             Err(error) => {
                 tracing::warn!(%error, "can't watch the credentials: they are looked at every 10 s");
-                Self { watcher: None }
+                Self { watcher: None, folder }
             }
         }
+    }
+
+    /// Whether the folder is another one by now.
+    pub(super) fn is_lost(&self, dir: &Path) -> bool {
+        self.folder != inode(dir)
     }
 
     /// Whether changes are not told.
     pub(super) fn is_deaf(&self) -> bool {
         self.watcher.is_none()
     }
+}
+
+fn inode(path: &Path) -> Option<u64> {
+    std::fs::metadata(path).ok().map(|meta| meta.ino())
 }
 
 /// Whether an event is about a record or one of the files. The folder's locks, journals and audit are our
@@ -83,4 +95,36 @@ fn concerns(event: &notify::Event, dir: &Path, files: &BTreeSet<PathBuf>) -> boo
         path == dir || (path.starts_with(dir) && record) || (!path.starts_with(dir) && beside())
     };
     changes && (event.paths.is_empty() || event.paths.iter().any(about))
+}
+
+#[cfg(test)]
+mod tests {
+    use notify::event::{CreateKind, ModifyKind};
+
+    use super::*;
+
+    #[test]
+    fn records_and_declared_files_count_and_nothing_else() {
+        let dir = Path::new("/data/credentials");
+        let files = BTreeSet::from([PathBuf::from("/etc/jada/secret")]);
+        let modified = EventKind::Modify(ModifyKind::Any);
+        let cases = [
+            (modified, "/data/credentials/google+ops.json", true),
+            (EventKind::Create(CreateKind::File), "/data/credentials/google+ops.json", true),
+            (modified, "/data/credentials/google+ops.json.new", false),
+            (modified, "/data/credentials/google+ops.journal", false),
+            (modified, "/data/credentials/google+ops.lock", false),
+            (modified, "/data/credentials/audit.jsonl", false),
+            (modified, "/data/credentials", true),
+            (modified, "/etc/jada/secret", true),
+            (modified, "/etc/jada/..data", true),
+            (modified, "/etc/other", false),
+            (EventKind::Access(AccessKind::Read), "/etc/jada/secret", false),
+            (EventKind::Access(AccessKind::Close(AccessMode::Write)), "/etc/jada/secret", true),
+        ];
+        for (kind, path, want) in cases {
+            let event = notify::Event::new(kind).add_path(PathBuf::from(path));
+            assert_eq!(concerns(&event, dir, &files), want, "{kind:?} {path}");
+        }
+    }
 }
