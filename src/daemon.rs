@@ -208,12 +208,13 @@ async fn serve(
     .await?;
     let address = server.address();
     let shutdown = CancellationToken::new();
-    let tending = tend_credentials(settings, data, &clock, &shutdown).await;
+    let keeper = keeper(settings, data, &clock).await;
+    let tending = tokio::spawn(Arc::clone(&keeper).run(shutdown.clone()));
     let mut dispatcher = Dispatcher::new(
         Parts {
             store: Arc::clone(store),
             clock: Arc::clone(&clock),
-            perform: Arc::new(Kinds::new(&data.path, None)),
+            perform: Arc::new(Kinds::new(&data.path, Some(keeper))),
             node,
             outputs: outputs.clone(),
             seats: seats(settings),
@@ -254,17 +255,10 @@ async fn serve(
     Ok(())
 }
 
-/// Keeps the declared credentials usable, as a task of its own until the daemon stops.
-async fn tend_credentials(
-    settings: &Settings,
-    data: &DataDir,
-    clock: &Arc<dyn Clock>,
-    shutdown: &CancellationToken,
-) -> JoinHandle<()> {
+/// Who keeps the declared credentials usable.
+async fn keeper(settings: &Settings, data: &DataDir, clock: &Arc<dyn Clock>) -> Arc<Keeper> {
     let (folder, world) = (Folder::at(&data.path), World::new(Arc::clone(clock)));
-    let declared = &settings.credentials;
-    let keeper = Keeper::open(declared, folder, Arc::new(world), Arc::default()).await;
-    tokio::spawn(keeper.run(shutdown.clone()))
+    Keeper::open(&settings.credentials, folder, Arc::new(world), Arc::default()).await
 }
 
 /// Neither a core file nor another process of this user is to show what is in this one's memory. Its

@@ -161,8 +161,8 @@ fn places(provider: &Provider) -> Vec<&SecretPlace> {
 mod tests {
     use super::*;
     use crate::credentials::declare::{
-        Aws, ClientAuth, Env, Exec, GithubApp, Google, OAuth2, OAuthServer, ServiceAccount, Static,
-        TokenFile,
+        Aws, ClientAuth, Env, Exec, GithubApp, Google, OAuth2, OAuthGrant, OAuthServer,
+        ServiceAccount, Static, TokenFile,
     };
 
     fn file(path: &str) -> SecretPlace {
