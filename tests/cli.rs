@@ -10,7 +10,8 @@ use std::path::Path;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
-use jada::model::{AttemptNo, Cause, Failure, FailureClass, Outcome, RunId, RunState};
+use jada::clock::Clock as _;
+use jada::model::{AttemptNo, Cause, Failure, FailureClass, NotRun, Outcome, RunId, RunState};
 use jada::store::{Change, Store as _};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
@@ -225,6 +226,47 @@ async fn run_wait_says_why_a_retry_waits() {
 }
 
 #[tokio::test]
+async fn status_tells_a_run_that_does_not_end() {
+    let stage = Stage::new().await;
+    stage.clock.step_to(at("2026-11-25T08:00:00Z"));
+    let hung = stage.record("sheet", Cause::Slot(stage.clock.now()), stage.running()).await;
+    stage.clock.step_to(at("2026-11-25T08:10:00Z"));
+    stage.record("ask", Cause::Manual(stage.clock.now()), stage.running()).await;
+    let skipped = async |slot: &str, reason: &str| {
+        stage.clock.step_to(at(slot));
+        let (at, verdict, count) = (stage.clock.now(), NotRun::Skipped, 1);
+        let state = RunState::NotRun { at, verdict, reason: reason.to_owned(), count };
+        stage.record("sheet", Cause::Slot(at), state).await;
+    };
+    let reason = format!("run {hung} had not ended (overlap: skip)");
+    skipped("2026-11-25T08:30:00Z", &reason).await;
+    let told = text(&ran(stage.dir.path(), &["status"]).await.stdout);
+    assert!(
+        told.contains("longest    sheet, run 1, for 30m") && !told.contains("held up"),
+        "{told}"
+    );
+    skipped("2026-11-25T09:00:00Z", "the job is paused").await;
+    skipped("2026-11-25T09:30:00Z", &reason).await;
+    let told = text(&ran(stage.dir.path(), &["status"]).await.stdout);
+    let told: Vec<&str> = told.lines().skip_while(|line| !line.starts_with("runs")).collect();
+    insta::assert_snapshot!(told[..5].join("\n"), @"
+    runs       0 running, 0 waiting
+    longest    sheet, run 1, for 1h 30m, since 2026-11-25 08:00:00Z
+    held up    sheet: 2 slots skipped since 2026-11-25 08:30:00Z
+               as run 1 goes on for 1h 30m already: look at it with
+               jadactl logs 1, stop it with jadactl cancel 1
+    ");
+    let json = json(stage.dir.path(), &["status", "--json"]).await;
+    assert_eq!(
+        (&json["held_up"][0]["run"], &json["held_up"][0]["skipped"]),
+        (&1.into(), &2.into())
+    );
+    stage.finish(hung, 1, Outcome::Succeeded { note: String::new() }).await;
+    let told = text(&ran(stage.dir.path(), &["status"]).await.stdout);
+    assert!(told.contains("longest    ask, run 2") && !told.contains("held up"), "{told}");
+}
+
+#[tokio::test]
 async fn a_daemon_that_is_ill_is_bad_news() {
     let stage = Stage::new().await;
     stage.wake_at(at("2026-11-25T09:00:00Z"));
@@ -312,7 +354,7 @@ async fn a_pipe_that_closes_is_no_error() {
         let slot = at("2026-11-24T00:00:00Z") + Duration::from_secs(60 * minute);
         let skipped = RunState::NotRun {
             at: slot,
-            verdict: jada::model::NotRun::Skipped,
+            verdict: NotRun::Skipped,
             reason: "a reason that makes the row as long as rows may be, and longer".into(),
             count: 1,
         };

@@ -357,6 +357,23 @@ fn term_lets_what_runs_end() {
 }
 
 #[test]
+fn a_run_that_hangs_without_a_timeout_shows_in_the_status() {
+    let hangs = "schedule: { every: 1s }\ncommand: { run: 'sleep 1000' }\n";
+    let ticks = "schedule: { every: 1s }\ncommand: { run: 'echo tick > fifo' }\n";
+    let mut site = Site::new(&[("hangs.yaml", hangs), ("ticks.yaml", ticks)]);
+    site.start();
+    // The second slot after the one that hangs is skipped before the third one ticks.
+    (0..5).for_each(|_| assert_eq!(site.wait_report(), "tick"));
+    let status = site.ctl(&["status", "--json"]);
+    let status: Value = serde_json::from_slice(&status.stdout).unwrap();
+    assert_eq!(status["longest"]["job"], "hangs", "{status}");
+    let held = &status["held_up"][0];
+    assert_eq!((&held["job"], &held["run"]), (&"hangs".into(), &status["longest"]["run"]));
+    assert!(held["skipped"].as_u64() >= Some(2), "{status}");
+    assert!(site.ctl(&["cancel", &held["run"].to_string()]).status.success());
+}
+
+#[test]
 fn a_second_daemon_on_the_same_data_is_refused() {
     let mut site = Site::new(&[]);
     site.start();

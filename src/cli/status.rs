@@ -53,17 +53,49 @@ fn lines(status: &Status) -> Vec<(&'static str, String)> {
         0 => "none open".to_owned(),
         n => format!("{n} open; jadactl incidents tells more"),
     };
-    vec![
+    let mut lines = vec![
         ("daemon", format!("{health}, version {}, up for {up}", status.health.version)),
         (
             "jobs",
             format!("{}, {} disabled, {} paused", status.jobs, status.disabled, status.paused),
         ),
         ("runs", format!("{} running, {} waiting", status.running, status.queued)),
+    ];
+    lines.extend(under_way(status));
+    lines.extend([
         ("last 24h", if day.is_empty() { "nothing was due".into() } else { day.join(", ") }),
         ("next", next.unwrap_or_else(|| "nothing is due".into())),
         ("incidents", incidents),
-    ]
+    ]);
+    lines
+}
+
+/// Jobs held up by a run of their own that are told; --json has them all.
+const HELD_UP: usize = 5;
+
+/// The longest attempt, and the runs that cost their jobs one slot after the other.
+fn under_way(status: &Status) -> Vec<(&'static str, String)> {
+    let span = |since: Timestamp| words::span(status.now.duration_since(since).unsigned_abs());
+    let mut lines = Vec::new();
+    if let Some(longest) = &status.longest {
+        let (run, since) = (longest.run, print::time(longest.since));
+        let text =
+            format!("{}, run {run}, for {}, since {since}", longest.job, span(longest.since));
+        lines.push(("longest", text));
+    }
+    for held in status.held_up.iter().take(HELD_UP) {
+        let (run, more) = (held.run, if held.more { " or more" } else { "" });
+        let skipped = count(held.skipped, "slot");
+        let (first, since) = (print::time(held.first), span(held.since));
+        lines.push(("held up", format!("{}: {skipped}{more} skipped since {first}", held.job)));
+        lines.push(("", format!("as run {run} goes on for {since} already: look at it with")));
+        lines.push(("", format!("jadactl logs {run}, stop it with jadactl cancel {run}")));
+    }
+    let more = status.held_up.len().saturating_sub(HELD_UP);
+    if more > 0 {
+        lines.push(("", format!("{} more: jadactl status --json", count(more as u64, "job"))));
+    }
+    lines
 }
 
 pub(super) async fn incidents(

@@ -11,6 +11,9 @@ use super::state::{JobImage, State};
 use super::tick::{Action, Fate};
 use crate::model::{Cause, JobId, NotRun, Overlap, RunId};
 
+/// What the reason of a slot that was skipped for a live run says of that run.
+pub const NOT_ENDED: &str = "had not ended";
+
 /// Who asks for a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Asks {
@@ -94,12 +97,12 @@ impl State {
         let skipped = |reason: String| Fate::NotRun { verdict: NotRun::Skipped, reason, count: 1 };
         match overlap {
             Overlap::Allow => self.seat_or_wait(job.line.policy.pool.as_ref()),
-            Overlap::Skip => skipped(format!("{live} had not ended (overlap: skip)")),
+            Overlap::Skip => skipped(format!("{live} {NOT_ENDED} (overlap: skip)")),
             Overlap::Queue if queued >= 1 => {
-                skipped(format!("{live} had not ended and a run waits already (overlap: queue)"))
+                skipped(format!("{live} {NOT_ENDED} and a run waits already (overlap: queue)"))
             }
             Overlap::QueueAll { max } if queued >= max as usize => skipped(format!(
-                "{live} had not ended and {queued} runs wait already (overlap: queue_all)"
+                "{live} {NOT_ENDED} and {queued} runs wait already (overlap: queue_all)"
             )),
             Overlap::Queue | Overlap::QueueAll { .. } => {
                 Fate::Wait { why: format!("waits for {live} to end") }

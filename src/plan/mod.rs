@@ -12,7 +12,7 @@
 //! An [`Action`](tick::Action) is a wish: the store re-checks its condition. Where the store disagrees,
 //! or a commit fails, the engine throws the image away and reads it again, which is what a start does.
 
-mod admission;
+pub mod admission;
 pub mod catch_up;
 pub mod hold;
 pub mod incident;

@@ -68,8 +68,11 @@ impl App {
                 *last_day.entry(*state).or_default() += count;
             }
         }
+        let live = self.store.live_runs().await?;
         Ok(Status {
             health: self.health().await,
+            longest: self.longest(&live).await?,
+            held_up: self.held_up(live, &states).await?,
             started_at: view.started_at,
             now,
             jobs: view.catalog.jobs.len() as u64,

@@ -63,6 +63,42 @@ pub struct Status {
     pub last_day: BTreeMap<SlotState, u64>,
     /// The slot that is due next.
     pub next: Option<NextSlot>,
+    /// The attempt that has been under way for the longest time.
+    #[serde(default)]
+    pub longest: Option<LongestAttempt>,
+    /// Jobs whose slots are skipped one after the other because a run goes on, the oldest run first.
+    #[serde(default)]
+    pub held_up: Vec<HeldUp>,
+}
+
+/// An attempt under way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LongestAttempt {
+    /// The job.
+    pub job: JobName,
+    /// The run.
+    pub run: RunId,
+    /// The attempt's number.
+    pub attempt: AttemptNo,
+    /// When it began.
+    pub since: Timestamp,
+}
+
+/// A job whose run does not end, and the slots that it cost so far.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HeldUp {
+    /// The job.
+    pub job: JobName,
+    /// The run that goes on.
+    pub run: RunId,
+    /// When its first attempt began.
+    pub since: Timestamp,
+    /// Slots skipped since then.
+    pub skipped: u64,
+    /// The first of them.
+    pub first: Timestamp,
+    /// Whether there may be more than were counted.
+    pub more: bool,
 }
 
 /// A slot that is to come.

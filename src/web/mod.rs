@@ -21,6 +21,7 @@ mod output;
 mod page;
 mod rows;
 mod server;
+mod under_way;
 pub mod words;
 
 use std::net::SocketAddr;

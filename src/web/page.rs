@@ -226,6 +226,8 @@ mod tests {
             incidents: 0,
             last_day: [(SlotState::Ran, 3)].into(),
             next: None,
+            longest: None,
+            held_up: Vec::new(),
         }
     }
 
