@@ -23,10 +23,12 @@ use crate::clock::{Clock, SystemClock};
 use crate::credentials::folder::Folder;
 use crate::credentials::keeper::Keeper;
 use crate::credentials::providers::World;
+use crate::credentials::redact::Redactor;
 use crate::engine::dispatch::{Channels, Dispatcher, Drain, Parts};
 use crate::engine::reload::{self, Load, Reloader, tell_bad_files};
 use crate::engine::{Handle, View, retention};
 use crate::kinds::Kinds;
+use crate::kinds::grant;
 use crate::kinds::output::Outputs;
 use crate::kinds::process::{self, orphans};
 use crate::model::{NodeId, RunId, RunState};
@@ -185,7 +187,8 @@ async fn serve(
     store: &Arc<dyn Store>,
     clock: Arc<dyn Clock>,
 ) -> Result<()> {
-    let outputs = Outputs::at(&data.path);
+    let redactor = Arc::new(Redactor::default());
+    let outputs = Outputs::screened(&data.path, Arc::clone(&redactor));
     let node = register(settings, store.as_ref(), clock.as_ref()).await?;
     end_orphans(&data.path, store.as_ref(), clock.as_ref()).await?;
     let (requests, inbox) = mpsc::channel(REQUESTS);
@@ -208,7 +211,7 @@ async fn serve(
     .await?;
     let address = server.address();
     let shutdown = CancellationToken::new();
-    let keeper = keeper(settings, data, &clock).await;
+    let keeper = keeper(settings, data, &clock, redactor).await;
     let tending = tokio::spawn(Arc::clone(&keeper).run(shutdown.clone()));
     let mut dispatcher = Dispatcher::new(
         Parts {
@@ -256,9 +259,14 @@ async fn serve(
 }
 
 /// Who keeps the declared credentials usable.
-async fn keeper(settings: &Settings, data: &DataDir, clock: &Arc<dyn Clock>) -> Arc<Keeper> {
+async fn keeper(
+    settings: &Settings,
+    data: &DataDir,
+    clock: &Arc<dyn Clock>,
+    redactor: Arc<Redactor>,
+) -> Arc<Keeper> {
     let (folder, world) = (Folder::at(&data.path), World::new(Arc::clone(clock)));
-    Keeper::open(&settings.credentials, folder, Arc::new(world), Arc::default()).await
+    Keeper::open(&settings.credentials, folder, Arc::new(world), redactor).await
 }
 
 /// Neither a core file nor another process of this user is to show what is in this one's memory. Its
@@ -321,6 +329,10 @@ async fn end_orphans(data_dir: &Path, store: &dyn Store, clock: &dyn Clock) -> R
             "can't end the processes that a killed daemon had left running: look at them with \
              `ps -o pid,user,stat,args -g {}` before the run is tried again", orphan.group
         );
+    }
+    // Nobody is left who needs the tokens that they were given.
+    if let Err(error) = grant::sweep(data_dir) {
+        tracing::warn!(%error, "can't remove the tokens of attempts that are over");
     }
     Ok(())
 }

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Lines};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
@@ -557,4 +558,115 @@ fn check_tells_errors_and_starts_nothing() {
     let words = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(words.contains("a.yaml") && words.contains("b.yaml"), "{words}");
     assert!(!site.path("var").exists());
+}
+
+/// What a job may see, and nobody else.
+const CANARY: &str = "canary-4f1d0e9c-token";
+
+/// A site whose jobs can act as `test/one`, and a daemon for it that keeps tokens in a folder of its own.
+fn site_with_a_secret(jobs: &[(&str, &str)]) -> (Site, Command) {
+    let site = Site::new(jobs);
+    let declared = "credentials: { test/one: { static: { bearer: { file: secret } } } }\n";
+    fs::write(site.path("jada.yaml"), declared).unwrap();
+    fs::write(site.path("secret"), CANARY).unwrap();
+    fs::create_dir(site.path("runtime")).unwrap();
+    let private = fs::Permissions::from_mode(0o700);
+    fs::set_permissions(site.path("runtime"), private).unwrap();
+    fs::set_permissions(site.path("secret"), fs::Permissions::from_mode(0o600)).unwrap();
+    let mut agent = site.agent();
+    agent.env_remove("RUNTIME_DIRECTORY").env("XDG_RUNTIME_DIR", site.path("runtime"));
+    agent.env("JADA_LOG", "debug");
+    (site, agent)
+}
+
+/// Every plain file below a folder.
+fn files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let entry = entry.unwrap();
+        match entry.file_type().unwrap() {
+            kind if kind.is_dir() => files(&entry.path(), found),
+            kind if kind.is_file() => found.push(entry.path()),
+            _ => {}
+        }
+    }
+}
+
+/// Some bytes before and after a place.
+fn around(text: &str, at: usize) -> &[u8] {
+    &text.as_bytes()[at.saturating_sub(80)..text.len().min(at + 80)]
+}
+
+#[test]
+fn a_token_is_seen_by_its_job_alone() {
+    let job = "\
+credentials: { api: test/one, var: { use: test/one, env: API_TOKEN } }
+command:
+  run: |
+    cat \"$API_TOKEN_FILE\"
+    printf 'encoded: '; base64 < \"$API_TOKEN_FILE\"
+    printf '%s' \"$API_TOKEN\" | fold -w 1 | while read -r c || test -n \"$c\"; do printf '%s' \"$c\"; done >&2
+    test \"$(cat \"$API_TOKEN_FILE\")\" = \"$API_TOKEN\" && echo same > seen
+    echo \"it failed with $API_TOKEN\" >&2
+    exit 3
+";
+    let (mut site, agent) = site_with_a_secret(&[("leak.yaml", job)]);
+    site.start_as(agent);
+    let waited = site.ctl(&["run", "leak", "--wait"]);
+    assert_eq!(waited.status.code(), Some(1), "{waited:?}");
+    assert_eq!(fs::read_to_string(site.path("seen")).unwrap(), "same\n");
+    let mut said = vec![waited.stdout, waited.stderr];
+    for args in [
+        &["logs", "1"][..],
+        &["runs", "--json"],
+        &["incidents", "--json"],
+        &["explain", "leak"],
+        &["auth", "status", "--json"],
+        &["auth", "log", "test/one"],
+        &["validate"],
+    ] {
+        let output = site.ctl(args);
+        said.extend([output.stdout, output.stderr]);
+    }
+    site.signal(Signal::TERM);
+    let mut daemon = site.daemon.take().unwrap();
+    said.extend(daemon.log.by_ref().map(|line| line.unwrap().into_bytes()));
+    assert_eq!(daemon.child.wait().unwrap().code(), Some(0));
+    let mut kept = Vec::new();
+    files(site.dir.path(), &mut kept);
+    // Where it came from, and what is kept of it behind the folder's own modes.
+    kept.retain(|path| {
+        *path != site.path("secret") && !path.starts_with(site.path("var/credentials"))
+    });
+    assert!(kept.iter().any(|path| path.ends_with("jada.db")), "{kept:?}");
+    said.extend(kept.iter().map(|path| fs::read(path).unwrap()));
+    let shown = said.iter().map(|bytes| String::from_utf8_lossy(bytes)).collect::<Vec<_>>();
+    assert!(shown.iter().any(|text| text.contains("encoded: [redacted]")));
+    assert!(shown.iter().any(|text| text.contains("it failed with [redacted]")));
+    // The last is the token in base64, but for its last letters.
+    for secret in [CANARY, "canary", "Y2FuYXJ5LTRmMWQwZTljLXRva2"] {
+        for text in &shown {
+            let around = text.find(secret).map(|at| String::from_utf8_lossy(around(text, at)));
+            assert_eq!(around, None, "{secret}");
+        }
+    }
+}
+
+#[test]
+fn what_a_killed_daemon_gave_a_job_is_taken_back_at_the_next_start() {
+    let job = "\
+credentials: { api: test/one }
+command: { run: 'echo \"$API_TOKEN_FILE\" > fifo; trap \"\" TERM; while :; do sleep 1; done' }
+";
+    let (mut site, agent) = site_with_a_secret(&[("long.yaml", job)]);
+    site.start_as(agent);
+    site.run("long");
+    let file = PathBuf::from(site.wait_report());
+    assert!(file.starts_with(site.path("runtime")), "{}", file.display());
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    site.kill();
+    assert_eq!(fs::read_to_string(&file).unwrap(), CANARY);
+    let mut agent = site.agent();
+    agent.env_remove("RUNTIME_DIRECTORY").env("XDG_RUNTIME_DIR", site.path("runtime"));
+    site.start_as(agent);
+    assert!(!file.exists() && !file.parent().unwrap().exists());
 }
