@@ -550,6 +550,43 @@ fn declarations_are_written_where_they_belong() {
     insta::assert_snapshot!(format!("{all}\n{added}"));
 }
 
+#[test]
+fn many_at_once_spend_each_generation_once() {
+    let stage = Stage::new();
+    stage.server.rotate(true);
+    stage.import();
+    let before = stage.server.exchanges();
+    let many: Vec<_> =
+        (0..8).map(|_| stage.command(&["refresh", "test/one"]).spawn().unwrap()).collect();
+    for mut one in many {
+        assert!(one.wait().unwrap().success());
+    }
+    assert_eq!(stage.server.exchanges(), before + 8, "each insisted, and none spent a spent one");
+    assert_eq!(stage.state(), "healthy");
+}
+
+#[test]
+fn what_is_sealed_needs_its_identity() {
+    let stage = Stage::new();
+    let text = fs::read_to_string(stage.path("jada.yaml")).unwrap();
+    let seal = "  test/one:\n    seal: { age: { file: identity } }\n";
+    stage.write("jada.yaml", &text.replace("  test/one:\n", seal));
+    stage.write("identity", jada::credentials::seal::Identity::generate().expose());
+    stage.import();
+    let record = fs::read(stage.path("var/credentials/test+one.json")).unwrap();
+    assert!(record.starts_with(b"age-encryption.org/v1"));
+    assert_eq!(stage.code(&["refresh", "test/one"]), 0);
+    let calls = stage.server.calls();
+    fs::rename(stage.path("identity"), stage.path("away")).unwrap();
+    let output = stage.run(&["refresh", "test/one"]);
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(5), "{told}");
+    assert!(told.contains("identity"), "{told}");
+    assert_eq!(stage.server.calls(), calls, "nobody is asked");
+    fs::rename(stage.path("away"), stage.path("identity")).unwrap();
+    assert_eq!(stage.code(&["refresh", "test/one"]), 0);
+}
+
 fn line_with(from: &mut impl std::io::BufRead, what: &str) -> String {
     let mut line = String::new();
     while !line.contains(what) {

@@ -182,7 +182,8 @@ fn ending(run: &RunItem) -> String {
     let class = run.class.map(|class| format!(" ({})", class.word())).unwrap_or_default();
     let reason = match run.reason.as_str() {
         "" => String::new(),
-        reason => format!(": {reason}"),
+        // The command stands alone, to be copied.
+        reason => format!(": {}", reason.replace("; fix: ", "\nfix: ")),
     };
     format!("run {} {}{class}{reason}", run.id, run_word(run))
 }

@@ -212,6 +212,11 @@ fn advised(args: &AddArgs) -> Result<(ProviderWord, Vec<Entry>)> {
         args.scopes.join(",")
     ));
     if !std::io::stdin().is_terminal() {
+        if !args.testing {
+            note(
+                "say --testing if its consent screen is external and in testing: 7 days are all then",
+            );
+        }
         return Ok((ProviderWord::Google, entries));
     }
     note("\nthe path of a service account's key, or nothing to go on with a person's consent:");

@@ -43,6 +43,14 @@ impl Item {
     /// A credential by what is kept of it.
     pub(super) fn kept(desk: &Desk, declaration: &Declaration) -> Self {
         match desk.record(&declaration.name) {
+            Ok(Some(record)) if record.provider != declaration.provider.key() => {
+                let words = format!(
+                    "what is kept of it is of a `{}`: a login, an import, or the old declaration mends it",
+                    record.provider
+                );
+                let evidence = Evidence::new(Class::LocalStore, words);
+                Self::unreadable(desk, declaration, &evidence)
+            }
             Ok(record) => Self::new(desk, declaration, record.as_ref()),
             Err(evidence) => Self::unreadable(desk, declaration, &evidence),
         }

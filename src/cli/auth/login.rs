@@ -4,6 +4,7 @@
 //! (`credentials::login`) and to let a consent take the place of another one before it was tried.
 
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::desk::{Desk, failed, line, refused};
@@ -11,7 +12,8 @@ use super::item::Item;
 use crate::cli::Session;
 use crate::cli::exit::{Error, Exit, Result};
 use crate::cli::print::note;
-use crate::credentials::declare::Declaration;
+use crate::credentials::audit::Act;
+use crate::credentials::declare::{Declaration, Provider};
 use crate::credentials::login::device::DeviceLogin;
 use crate::credentials::login::loopback::Loopback;
 use crate::credentials::login::remote::{Errand, Waiting};
@@ -23,6 +25,9 @@ use crate::web::words::count;
 
 /// How long a person has to consent.
 const PATIENCE: Duration = Duration::from_secs(10 * 60);
+
+/// Logins with one client from which people are warned.
+const CROWDED: usize = 50;
 
 /// Asks a person to consent, anew or for the first time.
 ///
@@ -76,6 +81,7 @@ pub(super) async fn login(session: &mut Session, desk: &Desk, args: &LoginArgs) 
     // A consent that can't be kept is not asked for.
     let before = operator::begin(&ask).await.map_err(|evidence| failed(&evidence))?;
     undeclared(declaration, &args.add_scope);
+    crowded(desk, declaration);
     let consent = Box::pin(consented(session, declaration, args, &desk.world)).await;
     let consent = consent.map_err(|error| refused(&error))?;
     let known = before.and_then(|record| record.account);
@@ -97,6 +103,24 @@ fn undeclared(declaration: &Declaration, more: &[String]) {
             "add {} to the scopes of {} in jada.yaml too, or the next login leaves it out",
             missing.join(", "),
             declaration.name
+        ));
+    }
+}
+
+/// Google keeps 100 refresh tokens of an account and client, and drops the oldest without a word.
+fn crowded(desk: &Desk, declaration: &Declaration) {
+    let Provider::Google(_) = &declaration.provider else { return };
+    let client = desk.nature(declaration).client;
+    let same = |other: &&Arc<Declaration>| desk.nature(other).client == client;
+    let logins = |declaration: &Arc<Declaration>| {
+        let entries = desk.audit.read(&declaration.name).unwrap_or_default();
+        entries.iter().filter(|entry| entry.event == Act::ReauthFinish).count()
+    };
+    let all: usize = desk.declarations.values().filter(same).map(logins).sum();
+    if all >= CROWDED {
+        note(&format!(
+            "{all} logins with this client so far: Google keeps 100 refresh tokens of an account,\n\
+             and drops the oldest without a word; jadactl auth revoke ends them all"
         ));
     }
 }

@@ -17,6 +17,7 @@ use crate::credentials::operator;
 use crate::credentials::record::Record;
 use crate::credentials::refresh::Why;
 use crate::model::Binding;
+use crate::spec::Job;
 use crate::web::words;
 
 /// Tries what a job needs of a credential: a token for long enough, the scopes, and a read.
@@ -29,7 +30,7 @@ pub(super) struct TestArgs {
     /// The job
     #[arg(long, value_name = "JOB")]
     job: String,
-    /// Read this address with it: one GET, whose answer is thrown away
+    /// Read this address with it, with one GET, instead of those that the job's own checks ask
     #[arg(long, value_name = "URL")]
     url: Option<String>,
 }
@@ -63,8 +64,8 @@ pub(super) async fn test(session: &mut Session, desk: &Desk, args: &TestArgs) ->
             let until = until.unwrap_or_else(|| "good, without a known end".to_owned());
             steps.push(step("token", Ok(until)));
             steps.push(step("scopes", scopes(declaration, binding, record)));
-            if let Some(url) = &args.url {
-                steps.push(step("read", Box::pin(read(desk, declaration, record, url)).await?));
+            for url in addresses(args, job, binding) {
+                steps.push(step("read", Box::pin(read(desk, declaration, record, &url)).await?));
             }
         }
     }
@@ -81,6 +82,18 @@ pub(super) async fn test(session: &mut Session, desk: &Desk, args: &TestArgs) ->
         session.print.note(&format!("fix: {fix}"))?;
     }
     Ok(exit)
+}
+
+/// What is read: the given address, or what the job itself asks with the credential.
+fn addresses(args: &TestArgs, job: &Job, binding: Option<&Binding>) -> Vec<String> {
+    if let Some(url) = &args.url {
+        return vec![url.clone()];
+    }
+    let Some(binding) = binding else { return Vec::new() };
+    let asked = job.work.signed_requests().into_iter();
+    // An address with a template in it is known when the job runs.
+    let own = asked.filter(|(name, url)| name.value == *binding.name && !url.value.contains("{{"));
+    own.map(|(_, url)| url.value.clone()).collect()
 }
 
 fn step(what: &'static str, end: Result<String, (Exit, String)>) -> Step {
