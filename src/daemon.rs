@@ -24,6 +24,7 @@ use crate::credentials::folder::Folder;
 use crate::credentials::keeper::Keeper;
 use crate::credentials::providers::World;
 use crate::credentials::redact::Redactor;
+use crate::engine::credentials::Credentials;
 use crate::engine::dispatch::{Channels, Dispatcher, Drain, Parts};
 use crate::engine::reload::{self, Load, Reloader, tell_bad_files};
 use crate::engine::{Handle, View, retention};
@@ -217,10 +218,11 @@ async fn serve(
         Parts {
             store: Arc::clone(store),
             clock: Arc::clone(&clock),
-            perform: Arc::new(Kinds::new(&data.path, Some(keeper))),
+            perform: Arc::new(Kinds::new(&data.path, Some(Arc::clone(&keeper)))),
             node,
             outputs: outputs.clone(),
             seats: seats(settings),
+            credentials: Credentials::of(&settings.credentials, keeper.standings()),
         },
         Channels { requests: inbox, view, reload },
         Arc::clone(&catalog),

@@ -35,6 +35,7 @@ pub mod refresh;
 pub mod seal;
 pub mod secret;
 pub mod shapes;
+pub mod trouble;
 
 #[cfg(test)]
 #[path = "../../tests/fake/mod.rs"]

@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 
 use super::apply::refuse_all;
 use super::attempt::{self, Pull, Turn};
+use super::credentials::{Credentials, Standings};
 use super::draft::{self, Draft, Then};
 use super::incidents::{self, Open};
 use super::judge::Overdue;
@@ -56,6 +57,8 @@ pub struct Parts {
     pub outputs: Outputs,
     /// How many attempts may be under way.
     pub seats: Seats,
+    /// What is known of credentials.
+    pub credentials: Credentials,
 }
 
 /// The channels that a dispatcher serves.
@@ -101,6 +104,10 @@ pub struct Dispatcher {
     pub(super) started_at: Timestamp,
     /// The time that the last request was recorded under.
     pub(super) last_request: Timestamp,
+    /// The standings that were last looked at.
+    pub(super) standings: Arc<Standings>,
+    /// When the credentials' standings say something else by the time alone.
+    pub(super) credentials_at: Option<Timestamp>,
     /// Who waits for the catalog to be in force.
     pub(super) installed_for: Vec<oneshot::Sender<()>>,
 }
@@ -163,6 +170,8 @@ impl Dispatcher {
             changes: 0,
             started_at: now,
             last_request: now,
+            standings: Arc::default(),
+            credentials_at: None,
             installed_for: Vec::new(),
         }
     }
@@ -194,6 +203,7 @@ impl Dispatcher {
                     let drain = *stopping.borrow();
                     self.drain(drain);
                 }
+                () = self.parts.credentials.changed() => {}
                 () = sleep_until(clock.as_ref(), wake) => {}
             }
         }
@@ -220,6 +230,7 @@ impl Dispatcher {
         let mut draft = Draft::default();
         self.plan_ends(&mut draft, now);
         self.plan_stuck(&mut draft);
+        self.plan_credentials(&mut draft, now).await;
         self.plan_catalog(&mut draft, now);
         if self.drain == Drain::No {
             let actions = self.state.tick(now, BATCH);
@@ -295,8 +306,9 @@ impl Dispatcher {
             return Some(now);
         }
         let planned = if self.drain == Drain::No { self.state.wake_at() } else { None };
+        let planned = planned.into_iter().chain(self.credentials_at);
         let renewal = (!self.live.is_empty()).then(|| self.lease_until - LEASE * 2 / 3);
-        planned.into_iter().chain(renewal).min()
+        planned.chain(renewal).min()
     }
 
     /// Takes what has ended and what was asked, without waiting.

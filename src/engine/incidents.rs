@@ -29,6 +29,16 @@ impl Open {
         Self(pairs.collect())
     }
 
+    /// The keys of those that are open.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &String> {
+        self.0.keys()
+    }
+
+    /// What an open one says.
+    pub(super) fn detail(&self, key: &str) -> Option<&str> {
+        self.0.get(key).map(String::as_str)
+    }
+
     /// Notes a change that is about to be committed.
     pub(super) fn note(&mut self, change: &IncidentChange) {
         match change {

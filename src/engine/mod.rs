@@ -5,6 +5,7 @@
 
 mod apply;
 mod attempt;
+pub mod credentials;
 pub mod dispatch;
 mod draft;
 mod incidents;

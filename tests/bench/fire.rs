@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use jada::clock::{Clock, SystemClock};
 use jada::engine::View;
+use jada::engine::credentials::Credentials;
 use jada::engine::dispatch::{Channels, Dispatcher, Drain, Parts};
 use jada::kinds::output::Outputs;
 use jada::kinds::{AttemptContext, Kinds, Perform, Setting};
@@ -165,6 +166,7 @@ async fn ours(jobs: usize, lead: Duration, seats: usize, real: bool) -> (Arc<Lat
         node,
         outputs: Outputs::at(dir.path()),
         seats: Seats { running: seats, pools: std::collections::BTreeMap::new() },
+        credentials: Credentials::none(),
     };
     let catalog = Arc::new(catalog(jobs, due, &work()));
     let dispatcher = Dispatcher::new(parts, Channels { requests: inbox, view, reload }, catalog);

@@ -10,7 +10,7 @@ mod world;
 
 use std::time::Duration;
 
-use jada::model::{FailureClass, Outcome, SlotState};
+use jada::model::{CredentialName, CredentialState, FailureClass, JobName, Outcome, SlotState};
 use world::{Chance, World};
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -69,7 +69,13 @@ async fn happen(world: &mut World, chance: &mut Chance) {
             }
             world.kill().await;
         }
-        93..96 => world.pass(Duration::from_secs(chance.below(4 * 3600))),
+        93..95 => world.pass(Duration::from_secs(chance.below(4 * 3600))),
+        95..97 => world.set_standing(match chance.below(4) {
+            0 => CredentialState::ReauthRequired,
+            1 => CredentialState::Misconfigured,
+            2 => CredentialState::Paused,
+            _ => CredentialState::Healthy,
+        }),
         _ => world.step_clock(chance),
     }
 }
@@ -390,6 +396,61 @@ async fn incidents_open_by_the_rule_and_close_with_a_success() {
         world.settle().await;
         assert_eq!(world.open_incidents().await.len(), open, "after {outcome:?}");
     }
+}
+
+#[tokio::test]
+async fn a_dead_credential_is_one_incident_and_its_slots_are_let_go_when_it_is_mended() {
+    let job = "schedule: { every: 30m }\ncredentials: { api: test/one }\n\
+               retry: { attempts: 3 }\ncommand: { run: ['true'] }\n";
+    let mut world = World::with(&[("a.yaml", job), ("b.yaml", job)]).await;
+    // A first attempt finds out: its run is blocked, whatever its retries.
+    world.pass(30 * MINUTE);
+    world.settle().await;
+    world.end("a", dead());
+    world.end("b", Outcome::Succeeded { note: String::new() });
+    world.set_standing(CredentialState::ReauthRequired);
+    world.settle().await;
+    let begun = world.started();
+    for _ in 0..3 {
+        world.pass(30 * MINUTE);
+        world.settle().await;
+        world.kill().await;
+    }
+    assert_eq!(world.started(), begun, "nothing starts with a dead credential");
+    assert_eq!(states(&world, "a").await, "bbbb");
+    assert_eq!(states(&world, "b").await, "rbbb");
+    let incidents = world.open_incidents().await;
+    assert_eq!(incidents.len(), 1, "one cause, one incident: {incidents:?}");
+    assert_eq!(incidents[0].key, "credential/test/one");
+    let affected: Vec<&str> = incidents[0].affected.iter().map(JobName::as_str).collect();
+    assert_eq!(affected, ["a", "b"]);
+    assert_eq!(incidents[0].mend, "jadactl auth login test/one");
+    // Mended while the daemon is down: the newest slot of each runs, once.
+    world.stop();
+    world.set_standing(CredentialState::Healthy);
+    world.start().await;
+    world.settle().await;
+    assert_eq!(world.started(), begun + 2);
+    world.kill().await;
+    world.settle().await;
+    assert_eq!(states(&world, "b").await, "rbbp", "lost with the kill, it waits for its retry");
+    assert_eq!(world.started(), begun + 2, "what was let go once is not let go again");
+    assert!(world.open_incidents().await.iter().all(|one| one.key != "credential/test/one"));
+}
+
+/// An attempt that ended since its credential was refused.
+fn dead() -> Outcome {
+    let mut failure =
+        jada::model::Failure::new(FailureClass::Unauthorized, "credential test/one is dead");
+    failure.blocked_by = Some(CredentialName::parse("test/one").expect("legal"));
+    Outcome::Failed(failure)
+}
+
+/// What became of a job's slots, oldest first, by the first letter of each state.
+async fn states(world: &World, job: &str) -> String {
+    let mut slots = world.slots(job).await;
+    slots.sort_by_key(|row| row.slot);
+    slots.iter().map(|row| row.state.word().chars().next().unwrap_or('?')).collect()
 }
 
 #[tokio::test]

@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jada::clock::{Clock, SimClock};
+use jada::engine::credentials::{Credentials, Standings};
 use jada::engine::dispatch::{Channels, Dispatcher, Drain, Parts};
 use jada::engine::{Request, View};
 use jada::kinds::output::Outputs;
 use jada::kinds::{AttemptContext, Perform, StopReason};
 use jada::model::{
-    AttemptNo, Cause, Failure, FailureClass, Incident, JobName, Outcome, RunId, RunState,
+    AttemptNo, Cause, CredentialClass, CredentialName, CredentialState, Failure, FailureClass,
+    Incident, JobName, Outcome, RunId, RunState, Standing,
 };
 use jada::plan::state::Seats;
 use jada::spec::{Catalog, Settings};
@@ -109,6 +111,7 @@ pub(crate) struct World {
     running: Option<Running>,
     seats: usize,
     wake: Option<Timestamp>,
+    standings: watch::Sender<Arc<Standings>>,
     /// Jobs whose schedule was never edited, with their period in seconds and since when they exist.
     steady: BTreeMap<String, (i64, Timestamp)>,
     latest: Timestamp,
@@ -131,7 +134,8 @@ const JOBS: &[(&str, &str)] = &[
     (
         "all.yaml",
         "schedule: { every: 5m }\noverlap: queue_all\ncatch_up: { mode: all, window: 2h }\npool: small\n\
-         retry: { attempts: 3, backoff: { initial: 5s } }\ncommand: { run: ['true'] }\n",
+         retry: { attempts: 3, backoff: { initial: 5s } }\ncredentials: { api: test/one }\n\
+         command: { run: ['true'] }\n",
     ),
     (
         "cancel.yaml",
@@ -142,7 +146,10 @@ const JOBS: &[(&str, &str)] = &[
         "allow.yaml",
         "schedule: { every: 70s, jitter: 20s }\noverlap: allow\ncommand: { run: ['true'] }\n",
     ),
-    ("after.yaml", "after: [skip, queue]\ncommand: { run: ['true'] }\n"),
+    (
+        "after.yaml",
+        "after: [skip, queue]\ncredentials: { api: test/one }\ncommand: { run: ['true'] }\n",
+    ),
 ];
 
 const EDITED: &str = "edited";
@@ -188,6 +195,7 @@ impl World {
             running: None,
             seats,
             wake: None,
+            standings: watch::Sender::new(Arc::default()),
             steady: BTreeMap::new(),
             latest: start,
         };
@@ -224,6 +232,7 @@ impl World {
             node,
             outputs: Outputs::at(self.dir.path()),
             seats: Seats { running: self.seats, pools: [(Arc::from("small"), 1)].into() },
+            credentials: Credentials::of(&self.settings.credentials, self.standings.subscribe()),
         };
         let channels = Channels { requests: inbox, view, reload };
         let dispatcher = Dispatcher::new(parts, channels, Arc::clone(&self.catalog));
@@ -350,7 +359,12 @@ impl World {
         let class = *chance.pick(&FailureClass::ALL);
         let order = match chance.below(20) {
             0 => Order::Panic,
-            1..10 => Order::End(Outcome::Failed(Failure::new(class, "scripted"))),
+            1 => {
+                let mut failure = Failure::new(FailureClass::Unauthorized, "scripted");
+                failure.blocked_by = CredentialName::parse("test/one").ok();
+                Order::End(Outcome::Failed(failure))
+            }
+            2..10 => Order::End(Outcome::Failed(Failure::new(class, "scripted"))),
             _ => Order::End(Outcome::Succeeded { note: "fine".into() }),
         };
         let _stopped_meanwhile = give.send(order);
@@ -446,6 +460,19 @@ impl World {
 
     pub(crate) fn fail_next_commit(&self, keep: bool) {
         self.store.fail_next(keep);
+    }
+
+    /// Says where the credential stands from now on.
+    pub(crate) fn set_standing(&mut self, state: CredentialState) {
+        let name = CredentialName::parse("test/one").expect("legal");
+        let class = match state {
+            CredentialState::ReauthRequired => Some(CredentialClass::ReauthRequired),
+            CredentialState::Misconfigured => Some(CredentialClass::ClientMisconfigured),
+            _ => None,
+        };
+        let standing = Standing { state, class, ..Standing::unknown(self.clock.now()) };
+        self.standings.send_replace(Arc::new([(name, standing)].into()));
+        self.wake = Some(self.clock.now());
     }
 
     pub(crate) fn fail_next_look(&self) {
@@ -560,7 +587,10 @@ impl World {
 }
 
 fn settings(root: &Path) -> Settings {
-    let mut settings = Settings::defaults(root);
+    let file = root.join("jada.yaml");
+    let text = "credentials: { test/one: { env: { variable: TEST_TOKEN } } }\n";
+    std::fs::write(&file, text).expect("written");
+    let mut settings = jada::spec::config::read(&file).settings;
     settings.limits.pools = [("small".to_owned(), 1)].into();
     settings
 }
