@@ -229,13 +229,8 @@ async fn serve(
     );
     let (drain, stopping) = watch::channel(Drain::No);
     let beat_every = watchdog();
-    let sweep = retention::run(
-        Arc::clone(store),
-        outputs,
-        Arc::clone(&clock),
-        keep(settings),
-        settings.retention.bytes,
-    );
+    let (keep, bytes) = (keep(settings), settings.retention.bytes);
+    let sweep = retention::run(Arc::clone(store), outputs, Arc::clone(&clock), keep, bytes);
     let (in_force, kept_up) = watch::channel(Arc::clone(&catalog));
     let follow = reloader.run(in_force, asked);
     let errands = tokio::spawn(until(shutdown.clone(), async move {
