@@ -67,7 +67,8 @@ impl File {
             let mut lines = text.lines().map(str::trim).peekable();
             let mut test = false;
             while let Some(line) = lines.next() {
-                test |= line == "#[cfg(test)]" && lines.peek() == Some(&declaration.as_str());
+                let declared = lines.peek().is_some_and(|next| next.ends_with(&declaration));
+                test |= line == "#[cfg(test)]" && declared;
             }
             test
         })
