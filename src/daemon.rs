@@ -188,8 +188,7 @@ async fn serve(
     store: &Arc<dyn Store>,
     clock: Arc<dyn Clock>,
 ) -> Result<()> {
-    let redactor = Arc::new(Redactor::default());
-    let outputs = Outputs::screened(&data.path, Arc::clone(&redactor));
+    let outputs = Outputs::at(&data.path);
     let node = register(settings, store.as_ref(), clock.as_ref()).await?;
     end_orphans(&data.path, store.as_ref(), clock.as_ref()).await?;
     let (requests, inbox) = mpsc::channel(REQUESTS);
@@ -212,7 +211,7 @@ async fn serve(
     .await?;
     let address = server.address();
     let shutdown = CancellationToken::new();
-    let keeper = keeper(settings, data, &clock, redactor).await;
+    let keeper = keeper(settings, data, &clock, outputs.redactor()).await;
     let tending = tokio::spawn(Arc::clone(&keeper).run(shutdown.clone()));
     let mut dispatcher = Dispatcher::new(
         Parts {

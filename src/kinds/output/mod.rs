@@ -64,7 +64,7 @@ struct Inner {
 }
 
 impl Outputs {
-    /// The outputs below `data_dir`, for a daemon that holds no secrets. Touches nothing on disk yet.
+    /// The outputs below `data_dir`, with a redactor that knows nothing yet. Touches nothing on disk.
     #[must_use]
     pub fn at(data_dir: &Path) -> Self {
         Self::screened(data_dir, Arc::default())
@@ -79,6 +79,12 @@ impl Outputs {
             writers: Arc::new(Semaphore::new(WRITERS)),
             live: Mutex::default(),
         }))
+    }
+
+    /// What knows the secrets that must not get into them.
+    #[must_use]
+    pub fn redactor(&self) -> Arc<Redactor> {
+        Arc::clone(&self.0.redactor)
     }
 
     /// Opens the output of an attempt that begins. `cap` is the most bytes that are kept.
