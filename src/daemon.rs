@@ -1,13 +1,13 @@
 //! The daemon: settings, wiring, signals, orderly stop.
 //!
-//! Owns the order in which the parts come up and go down, and the lock on the data folder. Refuses to know
+//! Owns the order in which the parts come up and go down. Refuses to know
 //! what any of them does.
 
+mod data_dir;
+
 use std::collections::HashSet;
-use std::fs::{File, TryLockError};
-use std::io::{IsTerminal, Read, Seek, Write};
+use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -18,6 +18,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+
+use data_dir::DataDir;
 
 use crate::clock::{Clock, SystemClock};
 use crate::credentials::folder::Folder;
@@ -143,7 +145,9 @@ async fn run(args: &Args) -> Result<ExitCode> {
     if let Err(error) = store.close().await {
         tracing::warn!(%error, "the store was not closed in order; the next start recovers it");
     }
-    ended.map(|()| ExitCode::SUCCESS)
+    ended?;
+    tracing::info!("stopped in order");
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The settings, with what the command line says over what the file says.
@@ -225,7 +229,8 @@ async fn serve(
         },
         Channels { requests: inbox, view, reload },
         Arc::clone(&catalog),
-    );
+    )
+    .while_held(data.held());
     let (drain, stopping) = watch::channel(Drain::No);
     let beat_every = watchdog();
     let (keep, bytes) = (keep(settings), settings.retention.bytes);
@@ -250,8 +255,7 @@ async fn serve(
     signals.abort();
     let _ended = tokio::join!(errands, door, tending);
     finish(copies, clock.as_ref()).await;
-    tracing::info!("stopped in order");
-    Ok(())
+    data.check_held()
 }
 
 /// Who keeps the declared credentials usable.
@@ -438,57 +442,4 @@ async fn read_again(engine: &Handle) {
         tracing::warn!("not reloaded: the daemon is stopping");
     }
     tell_systemd(&[sd_notify::NotifyState::Ready]);
-}
-
-/// The data folder, locked for this process.
-struct DataDir {
-    path: PathBuf,
-    _lock: File,
-}
-
-impl DataDir {
-    /// Makes the folder where there is none, and takes its lock.
-    fn open(dir: &Path) -> Result<Self> {
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(dir)
-            .with_context(|| format!("can't make the data folder {}", dir.display()))?;
-        let path = std::path::absolute(dir).unwrap_or_else(|_| dir.to_path_buf());
-        let file = path.join("lock");
-        let mut lock = File::options()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .mode(0o600)
-            .open(&file)
-            .with_context(|| {
-                format!(
-                    "can't write to the data folder {}: mend its permissions, free space on its disk, \
-                     or name another --data-dir",
-                    dir.display()
-                )
-            })?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let mut pid = String::new();
-                let _unknown = lock.read_to_string(&mut pid).is_err();
-                bail!(
-                    "another daemon (pid {}) works on {}: stop it first, or name another --data-dir",
-                    pid.trim(),
-                    dir.display()
-                );
-            }
-            Err(TryLockError::Error(error)) => {
-                return Err(error).with_context(|| format!("can't lock {}", file.display()));
-            }
-        }
-        lock.set_len(0)?;
-        lock.rewind()?;
-        writeln!(lock, "{}", std::process::id())
-            .with_context(|| format!("can't write to the data folder {}", dir.display()))?;
-        Ok(Self { path, _lock: lock })
-    }
 }

@@ -375,6 +375,34 @@ fn a_run_that_hangs_without_a_timeout_shows_in_the_status() {
 }
 
 #[test]
+fn a_daemon_whose_data_folder_goes_ends_and_leaves_it_to_the_next_one() {
+    let stays = "command: { run: 'echo $$ > fifo; sleep 1000' }\n";
+    let mut site = Site::new(&[("ledger.yaml", LEDGER), ("stays.yaml", stays)]);
+    site.start();
+    site.run("stays");
+    let pid = loop {
+        let report = site.wait_report();
+        if report != "done" {
+            break report;
+        }
+    };
+    let mut first = site.daemon.take().unwrap();
+    // In one step, since the daemon writes there.
+    fs::rename(site.path("var"), site.path("away")).unwrap();
+    fs::remove_dir_all(site.path("away")).unwrap();
+    site.start();
+    let log: Vec<String> = first.log.by_ref().map(Result::unwrap).collect();
+    let log = log.join("\n");
+    assert!(log.contains("removed or replaced under the daemon"), "{log}");
+    assert!(log.contains("is gone or another one"), "{log}");
+    assert_eq!(first.child.wait().unwrap().code(), Some(1), "{log}");
+    assert!(!is_alive(&pid), "what it ran goes with it");
+    assert_eq!(site.ctl(&["status"]).status.code(), Some(0));
+    assert!(site.json(&["runs"]).iter().all(|run| run["job"] == "ledger"), "the new one is new");
+    assert_eq!(site.stop(), Some(0));
+}
+
+#[test]
 fn a_second_daemon_on_the_same_data_is_refused() {
     let mut site = Site::new(&[]);
     site.start();

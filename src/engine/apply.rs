@@ -24,6 +24,9 @@ impl Dispatcher {
             return;
         }
         let (changes, then, stops) = draft.split();
+        if self.is_lost() {
+            return refuse_all(then, &crate::store::Error::Closed);
+        }
         let applied = if changes.is_empty() {
             Vec::new()
         } else {

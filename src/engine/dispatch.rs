@@ -71,6 +71,9 @@ pub struct Channels {
     pub reload: mpsc::Sender<oneshot::Sender<()>>,
 }
 
+/// Whether what the daemon works on is still its own.
+pub type Held = Arc<dyn Fn() -> bool + Send + Sync>;
+
 /// See the module's words.
 pub struct Dispatcher {
     pub(super) parts: Parts,
@@ -110,6 +113,9 @@ pub struct Dispatcher {
     pub(super) credentials_at: Option<Timestamp>,
     /// Who waits for the catalog to be in force.
     pub(super) installed_for: Vec<oneshot::Sender<()>>,
+    held: Option<Held>,
+    /// It was seen once that it is not: nothing brings it back.
+    lost: bool,
 }
 
 /// An attempt under way here.
@@ -173,7 +179,32 @@ impl Dispatcher {
             standings: Arc::default(),
             credentials_at: None,
             installed_for: Vec::new(),
+            held: None,
+            lost: false,
         }
+    }
+
+    /// Asks before each look and each commit whether the data folder is still held. Once it is not, nothing
+    /// starts any more, and what is under way is told to stop: somebody else may work there.
+    #[must_use]
+    pub fn while_held(mut self, held: Held) -> Self {
+        self.held = Some(held);
+        self
+    }
+
+    pub(super) fn is_lost(&mut self) -> bool {
+        if !self.lost && self.held.as_ref().is_some_and(|held| !held()) {
+            self.lost = true;
+            let told = "the data folder was removed or replaced under the daemon";
+            let under_way = self.live.len();
+            tracing::error!(
+                under_way,
+                "{told}: nothing starts any more, and what is under way is ended"
+            );
+            self.store_trouble = Some(told.into());
+            self.drain(Drain::Now);
+        }
+        self.lost
     }
 
     /// Serves until `stopping` says to drain and everything under way has ended. `beat` is called after
@@ -214,6 +245,10 @@ impl Dispatcher {
     pub async fn step(&mut self) -> Option<Timestamp> {
         let now = self.parts.clock.now();
         self.collect();
+        if self.is_lost() {
+            self.publish();
+            return None;
+        }
         if self.store_down_until.is_some_and(|until| now < until && now >= self.last_now) {
             return self.store_down_until;
         }
@@ -259,6 +294,9 @@ impl Dispatcher {
 
     /// Whether the stop is through: nothing is under way, and every result is kept or given up.
     fn is_drained(&self) -> bool {
+        if self.lost {
+            return self.attempts.is_empty();
+        }
         if self.drain == Drain::No {
             return false;
         }

@@ -102,6 +102,8 @@ pub enum Error {
 pub struct Server {
     app: Arc<answers::App>,
     socket: PathBuf,
+    /// Which file the socket is, so that at the end no other daemon's goes.
+    file: Option<(u64, u64)>,
     unix: UnixListener,
     tcp: Option<TcpListener>,
 }
@@ -114,6 +116,7 @@ impl Server {
     /// [`Error`] names the path or address and the way out.
     pub async fn bind(parts: Parts) -> Result<Self, Error> {
         let unix = listen::socket(&parts.socket).await?;
+        let file = listen::file(&parts.socket);
         let tcp = match parts.listen {
             Some(address) => Some(listen::address(address).await?),
             None => None,
@@ -125,7 +128,7 @@ impl Server {
             outputs: parts.outputs,
             stop: CancellationToken::new(),
         };
-        Ok(Self { app: Arc::new(app), socket: parts.socket, unix, tcp })
+        Ok(Self { app: Arc::new(app), socket: parts.socket, file, unix, tcp })
     }
 
     /// The address that page and probes have, with the port that the system chose for port 0.
@@ -143,7 +146,7 @@ impl Server {
     /// Answers until `shutdown` is cancelled. Streams end then, other answers have a moment to finish,
     /// and the socket's file goes.
     pub async fn serve(self, shutdown: CancellationToken) {
-        let Self { app, socket, unix, tcp } = self;
+        let Self { app, socket, file, unix, tcp } = self;
         let clock = app.clock.clone();
         let stop = app.stop.clone();
         let unix = server::serve(unix, server::everything(app.clone()), stop.clone());
@@ -164,6 +167,8 @@ impl Server {
             () = ended => {}
         }
         // Best effort: a socket that stays behind is replaced at the next start.
-        let _removed = std::fs::remove_file(&socket);
+        if listen::file(&socket) == file {
+            let _removed = std::fs::remove_file(&socket);
+        }
     }
 }
