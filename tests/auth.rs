@@ -426,6 +426,11 @@ fn a_job_s_needs_are_tried() {
     assert_eq!(steps, ["token", "scopes", "read"]);
     let elsewhere = ["test", "test/one", "--job", "sheet", "--url", "https://example.com/"];
     assert_eq!(stage.code(&elsewhere), 2, "not a host that may see it");
+    let text = JOBS.replace("{ api: test/one }", "{ api: { use: test/one, min_ttl: 5h } }");
+    stage.write("jobs.d/all.yaml", &text);
+    let output = stage.run(&["test", "test/one", "--job", "sheet"]);
+    assert!(seen_of(&output).contains("the job wants 5h"), "{}", seen_of(&output));
+    assert_eq!(output.status.code(), Some(1));
     stage.server.revoke_all();
     assert_eq!(stage.code(&["test", "test/one", "--job", "sheet", "--url", &url]), 4);
 }

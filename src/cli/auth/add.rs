@@ -209,7 +209,7 @@ fn advised(args: &AddArgs) -> Result<(ProviderWord, Vec<Entry>)> {
          its address, and:\n  \
          jadactl auth add {} --provider google_service_account --scopes {} --key FILE",
         args.name,
-        args.scopes.join(",")
+        if args.scopes.is_empty() { "spreadsheets".to_owned() } else { args.scopes.join(",") }
     ));
     if !std::io::stdin().is_terminal() {
         if !args.testing {

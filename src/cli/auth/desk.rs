@@ -80,7 +80,7 @@ impl Desk {
         let error = Error::usage(format!("jada.yaml declares no credential '{text}'"));
         let known = self.declarations.keys().map(CredentialName::as_str);
         Err(error.hint(match nearest(text, known) {
-            _ if !self.good => "it has errors: jadactl validate tells them".to_owned(),
+            _ if !self.good => "jada.yaml has errors: jadactl validate tells them".to_owned(),
             Some(near) => format!("did you mean '{near}'?"),
             None if self.declarations.is_empty() => {
                 format!("jadactl auth add {text} --provider … declares one")
@@ -100,9 +100,9 @@ impl Desk {
     /// Says what could be missing from an answer about all credentials.
     pub(super) fn warn(&self) {
         if !self.good {
-            print::note("jada.yaml has errors, so some may be missing: see jadactl validate");
+            print::note("the settings have errors, so some may be missing: see jadactl validate");
         }
-        if self.catalog.diagnostics().any(crate::yaml::Diagnostic::is_error) {
+        if self.catalog.bad_files().next().is_some() {
             print::note("job files have errors, so jobs may be missing: see jadactl validate");
         }
         let kept = if self.folder.path().exists() { self.folder.names() } else { Ok(Vec::new()) };

@@ -20,6 +20,9 @@ mod text;
 mod token;
 
 use clap::Subcommand;
+use rustix::process::{
+    DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit,
+};
 
 use super::exit::{Exit, Result};
 use super::{Session, runtime};
@@ -71,6 +74,7 @@ enum Verb {
 }
 
 pub(super) fn run(session: &mut Session, args: Args) -> Result<Exit> {
+    keep_memory();
     runtime()?.block_on(async {
         let desk = desk::Desk::open(session).await?;
         match args.verb {
@@ -92,4 +96,12 @@ pub(super) fn run(session: &mut Session, args: Args) -> Result<Exit> {
             Verb::Simulate(args) => simulate::simulate(session, &desk, &args).await,
         }
     })
+}
+
+/// Secrets pass through here: no core dump, and no debugger of another process. Where the system does not
+/// let it be, the verbs work all the same.
+fn keep_memory() {
+    let none = Rlimit { current: Some(0), ..getrlimit(Resource::Core) };
+    let quiet = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    let _kept = quiet.and_then(|()| setrlimit(Resource::Core, none));
 }

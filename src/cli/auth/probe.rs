@@ -3,6 +3,9 @@
 //! Owns the steps: a token for long enough, the scopes, a host that may see it, and a harmless read where an
 //! address is given. Refuses to change anything.
 
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::desk::Desk;
@@ -58,11 +61,7 @@ pub(super) async fn test(session: &mut Session, desk: &Desk, args: &TestArgs) ->
     match &end {
         Err(_) => steps.push(step("token", Err((refusal(&item), item.words.clone())))),
         Ok(record) => {
-            let until = record.token.as_ref().and_then(|token| token.expires_at);
-            let until =
-                until.map(|at| format!("good until {at}, {}", words::until(at, desk.now())));
-            let until = until.unwrap_or_else(|| "good, without a known end".to_owned());
-            steps.push(step("token", Ok(until)));
+            steps.push(step("token", lasts(record, min_ttl, desk.now())));
             steps.push(step("scopes", scopes(declaration, binding, record)));
             for url in addresses(args, job, binding) {
                 steps.push(step("read", Box::pin(read(desk, declaration, record, &url)).await?));
@@ -111,6 +110,18 @@ fn worst_of(steps: &[Step]) -> Exit {
     let worst = worst(steps.iter().map(|step| step.exit));
     let failed = steps.iter().any(|step| !step.ok);
     if worst == Exit::Done && failed { Exit::BadNews } else { worst }
+}
+
+/// Whether the token is good for as long as the job needs.
+fn lasts(record: &Record, min_ttl: Duration, now: Timestamp) -> Result<String, (Exit, String)> {
+    let end = record.token.as_ref().and_then(|token| token.expires_at);
+    let Some(end) = end else { return Ok("good, without a known end".to_owned()) };
+    if end.duration_since(now) < SignedDuration::try_from(min_ttl).unwrap_or(SignedDuration::MAX) {
+        let (left, needed) = (words::until(end, now), words::span(min_ttl));
+        let words = format!("it ends {left}, and the job wants {needed}: lower its min_ttl");
+        return Err((Exit::BadNews, words));
+    }
+    Ok(format!("good until {end}, {}", words::until(end, now)))
 }
 
 /// Whether what was granted covers what the job asks for.

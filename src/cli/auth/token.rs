@@ -82,7 +82,7 @@ pub(super) fn job<'a>(
     let found = parsed.and_then(|parsed| desk.catalog.jobs.get(&parsed));
     let users: Vec<String> = desk.jobs(name).iter().map(ToString::to_string).collect();
     let hint = match users.as_slice() {
-        [] => format!("bind it: `credentials: {{ api: {name} }}` in the job"),
+        [] => format!("no job uses {name}: bind it with `credentials: {{ api: {name} }}`"),
         users => format!("it is used by {}", users.join(", ")),
     };
     match found {
