@@ -10,7 +10,7 @@ mod fake;
 use std::fs;
 use std::io::{BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use fake::{CLIENT, Decision, Fake, Fault, SECRET, visit};
@@ -590,6 +590,58 @@ fn what_is_sealed_needs_its_identity() {
     assert_eq!(stage.server.calls(), calls, "nobody is asked");
     fs::rename(stage.path("away"), stage.path("identity")).unwrap();
     assert_eq!(stage.code(&["refresh", "test/one"]), 0);
+}
+
+/// A daemon on the stage, which ends with the test.
+struct Daemon(Child);
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ended = self.0.kill();
+        let _ended = self.0.wait();
+    }
+}
+
+#[test]
+fn a_drill_reaches_people_and_blocks_jobs_until_a_refresh() {
+    let stage = Stage::new();
+    stage.write("key", "canary-key-0123456789");
+    stage.import();
+    let mut daemon = Command::new(env!("CARGO_BIN_EXE_jada-agent"));
+    daemon.current_dir(stage.dir.path()).args(["--listen", "127.0.0.1:0"]);
+    daemon.env_remove("NOTIFY_SOCKET").env_remove("JADA_LOG").stderr(Stdio::piped());
+    let mut daemon = Daemon(daemon.spawn().unwrap());
+    let mut log = BufReader::new(daemon.0.stderr.take().unwrap());
+    line_with(&mut log, "is up");
+    let ask = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_jadactl"));
+        command.args(["--connect-timeout", "20s"]).args(args).current_dir(stage.dir.path());
+        command.env_remove("COLUMNS").output().unwrap()
+    };
+    let ran = ask(&["run", "sheet", "--wait"]);
+    assert_eq!(ran.status.code(), Some(0), "{}", seen_of(&ran));
+    let drill = stage.json(&["simulate", "test/one", "--fault", "invalid_grant"]);
+    let incident = &drill["incident"];
+    assert_eq!(incident["key"], "credential/test/one", "{drill}");
+    assert_eq!(incident["affected"], json!(["sheet"]));
+    assert_eq!(incident["fix"], "jadactl auth refresh test/one");
+    let calls = stage.server.calls();
+    let blocked = ask(&["run", "sheet", "--wait"]);
+    let told = String::from_utf8_lossy(&blocked.stderr).into_owned();
+    assert_eq!(blocked.status.code(), Some(1), "{told}");
+    assert!(told.contains("blocked: credential test/one"), "{told}");
+    assert!(told.contains("\nfix: jadactl auth refresh test/one\n"), "{told}");
+    assert_eq!(stage.server.calls(), calls, "a dead credential is not asked for again");
+    assert_eq!(stage.code(&["refresh", "test/one"]), 0);
+    assert_eq!(stage.json(&["status", "test/one"])[0]["words"], "", "the drill is forgotten");
+    // The daemon sees it by itself, in its own time.
+    let over = (0..1000).any(|_| {
+        let open = ask(&["incidents", "--json"]);
+        let open: Json = serde_json::from_slice(&open.stdout).unwrap();
+        open == json!([])
+    });
+    assert!(over, "the incident is over");
+    assert_eq!(ask(&["run", "sheet", "--wait"]).status.code(), Some(0));
 }
 
 fn line_with(from: &mut impl std::io::BufRead, what: &str) -> String {
