@@ -579,6 +579,39 @@ fn systemd_is_told_and_the_watchdog_fed() {
 }
 
 #[test]
+fn a_job_gets_the_key_that_is_in_place_when_it_starts() {
+    use std::os::unix::fs::PermissionsExt;
+    let job = "credentials: { api: test/one }\n\
+               command: { run: 'cmp -s \"$API_TOKEN_FILE\" key && echo same > fifo || echo other > fifo' }\n";
+    let mut site = Site::new(&[("uses.yaml", job)]);
+    // Programs get the key as it is, without a line end.
+    let replace = |site: &Site, key: &str| {
+        let aside = site.path("aside");
+        fs::write(&aside, key).unwrap();
+        fs::set_permissions(&aside, fs::Permissions::from_mode(0o600)).unwrap();
+        fs::rename(aside, site.path("key")).unwrap();
+    };
+    replace(&site, "canary-first-key");
+    let declared = "credentials: { test/one: { static: { bearer: { file: key } } } }\n";
+    fs::write(site.path("jada.yaml"), declared).unwrap();
+    site.start();
+    site.run("uses");
+    assert_eq!(site.wait_report(), "same");
+    replace(&site, "canary-second-key");
+    site.run("uses");
+    assert_eq!(site.wait_report(), "same");
+    // What the daemon holds in memory stays there.
+    let pid = site.daemon.as_ref().unwrap().child.id();
+    let limits = fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
+    assert_eq!(site.stop(), Some(0));
+    let mut grep = Command::new("grep");
+    let found = grep.args(["-rl", "canary", "var"]).current_dir(site.dir.path()).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&found.stdout), "");
+}
+
+#[test]
 fn check_tells_errors_and_starts_nothing() {
     let site = Site::new(&[("a.yaml", "comand: x\n"), ("b.yaml", "schedule: nope\n")]);
     let output = site.agent().arg("--check").output().unwrap();

@@ -156,6 +156,12 @@ impl Keeper {
         for_whom: &Use,
     ) -> Result<Lease, Refused> {
         let one = self.one(name)?;
+        // What somebody has just put in place counts for the very next attempt, noticed or not.
+        self.inner.look_at_record(one);
+        if self.inner.look_at_sources(one).await {
+            let changed = Arc::clone(&self.inner).source_changed(name.clone());
+            let _stopping = self.inner.flights.spawn(changed).await.is_err();
+        }
         let now = self.inner.world.clock.now();
         let why = Why::Stale { min_ttl: need.min_ttl, asked_at: now };
         let record = match one.at_hand(why, now) {

@@ -77,7 +77,7 @@ impl Inner {
     }
 
     /// A credential that had failed is tried again, and one that is its file is read again.
-    async fn source_changed(self: Arc<Self>, name: CredentialName) {
+    pub(super) async fn source_changed(self: Arc<Self>, name: CredentialName) {
         let one = &self.ones[&name];
         if self.report(one, &Event::SourceChanged, false).await.is_err() || one.nature.keeps_token {
             return;

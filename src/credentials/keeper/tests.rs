@@ -420,6 +420,24 @@ async fn a_key_in_a_file_is_replaced_while_the_daemon_runs() {
 }
 
 #[tokio::test]
+async fn what_is_in_place_counts_for_the_next_attempt_without_a_notice() {
+    let mut stage = Stage::new();
+    let key = SecretPlace::File(stage.file("key", "canary-first-key"));
+    let fixed = Static { secret: StaticSecret::Bearer(key), expires_on: None };
+    stage.declare("test/one", Provider::Static(fixed));
+    let secret = SecretPlace::File(stage.file("secret", SECRET));
+    stage.declare("test/two", stage.oauth(secret));
+    // Its loop does not run.
+    let keeper = stage.keeper().await;
+    assert_eq!(shown(&token(&keeper, "test/one").await.unwrap()), "canary-first-key");
+    token(&keeper, "test/two").await.unwrap_err();
+    stage.file("key", "canary-second-key");
+    assert_eq!(shown(&token(&keeper, "test/one").await.unwrap()), "canary-second-key");
+    stage.log_in("test/two").await;
+    token(&keeper, "test/two").await.unwrap();
+}
+
+#[tokio::test]
 async fn a_folder_that_others_can_read_blocks_until_it_is_mended() {
     let stage = Stage::logged_in("test/one").await;
     let keeper = stage.running().await;
