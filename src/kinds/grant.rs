@@ -83,8 +83,25 @@ impl Access {
 }
 
 impl<'a> Grants<'a> {
-    /// Gets a token for each binding, and writes those that a program reads from a file.
+    /// Gets a token for each binding, and writes those that a program reads from a file. An attempt that
+    /// is stopped meanwhile waits for none; who asks a server on its behalf goes on, and others gain.
     pub(super) async fn take(
+        access: &'a Access,
+        bindings: &'a [Binding],
+        attempt: &AttemptContext,
+    ) -> Result<Self, Failure> {
+        let mut stop = attempt.stop.clone();
+        tokio::select! {
+            biased;
+            taken = Self::get(access, bindings, attempt) => taken,
+            _ = stop.pulled() => {
+                let message = "it was stopped before it had its credentials";
+                Err(Failure::new(FailureClass::Cancelled, message))
+            }
+        }
+    }
+
+    async fn get(
         access: &'a Access,
         bindings: &'a [Binding],
         attempt: &AttemptContext,

@@ -33,10 +33,13 @@ pub(super) async fn perform(
     let mut outcome = once(spec, attempt, around, &grants).await;
     for again in [false, true] {
         let Some(failure) = grant::is_refusal(&outcome) else { break };
-        if attempt.stop.reason().is_some() {
-            break;
-        }
-        match grants.refused(&failure.message, again, attempt.clock.now()).await {
+        let mut stop = attempt.stop.clone();
+        let second = tokio::select! {
+            biased;
+            _ = stop.pulled() => Second::No,
+            second = grants.refused(&failure.message, again, attempt.clock.now()) => second,
+        };
+        match second {
             Second::No => break,
             Second::Blocked(credential) => {
                 return Outcome::Failed(grant::because(failure, credential));

@@ -18,7 +18,7 @@ use crate::credentials::keeper::Keeper;
 use crate::credentials::providers::World;
 use crate::credentials::redact::Redactor;
 use crate::kinds::output::Outputs;
-use crate::kinds::{AttemptContext, Kinds, Perform, Setting, Stop, Work};
+use crate::kinds::{AttemptContext, Kinds, Perform, Setting, Stop, StopReason, Work};
 use crate::model::{
     Binding, Cause, Channel, CredentialName, Failure, JobName, NodeId, Outcome, RunId,
 };
@@ -78,6 +78,11 @@ impl Bench {
 
     /// Performs a job's kind section; gives the outcome and what was kept of its output.
     async fn run(&self, work: &str) -> (Outcome, String) {
+        self.run_told(work, None).await
+    }
+
+    /// The same, where it is told to stop before it begins.
+    async fn run_told(&self, work: &str, stop_for: Option<StopReason>) -> (Outcome, String) {
         let source = Source::new("job.yaml", work);
         let (documents, found) = yaml::parse(&source);
         assert!(found.is_empty(), "{found:?}");
@@ -103,7 +108,8 @@ impl Bench {
             bindings: self.bindings.clone().into(),
             ..Setting::default()
         };
-        let (_pull, stop) = Stop::pair();
+        let (pull, stop) = Stop::pair();
+        pull.send_replace(stop_for);
         let attempt = AttemptContext {
             run: RunId(42),
             job: JobName::parse("job").unwrap(),
@@ -215,6 +221,19 @@ async fn a_credential_that_cannot_be_had_blocks_the_run_before_it_starts() {
     let failed = failure(outcome);
     assert_eq!(failed.blocked_by, CredentialName::parse("api").ok(), "{failed:?}");
     assert!(failed.message.contains("nowhere"), "{failed:?}");
+    assert_eq!(output, "");
+}
+
+#[tokio::test]
+async fn an_attempt_that_is_stopped_waits_for_no_token() {
+    let mut bench = Bench::new();
+    // Who gives it takes longer than any test may.
+    let run = vec!["sleep".to_owned(), "1000".to_owned()];
+    let exec = Exec { run, timeout: Duration::from_secs(600) };
+    bench.bind("api", Provider::Exec(exec), file("API_TOKEN_FILE"), &[]);
+    let told = bench.run_told("command: { run: [echo, started] }", Some(StopReason::Cancelled));
+    let (outcome, output) = told.await;
+    assert_eq!(failure(outcome).message, "it was stopped before it had its credentials");
     assert_eq!(output, "");
 }
 
