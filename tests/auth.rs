@@ -164,6 +164,8 @@ fn what_people_see() {
         all += "\n";
     }
     insta::assert_snapshot!(all);
+    let audit = fs::read_to_string(stage.path("var/credentials/audit.jsonl")).unwrap();
+    assert!(!audit.contains("canary"), "a secret is in the audit");
 }
 
 #[test]
@@ -468,6 +470,28 @@ fn logins_by_a_pasted_address_and_by_another_machine() {
     let told = rest(login.stderr.take().unwrap());
     assert!(login.wait().unwrap().success(), "{told}");
     assert_eq!(stage.state(), "healthy");
+}
+
+#[test]
+fn a_login_by_the_browser_of_this_host() {
+    let stage = Stage::new();
+    let mut login = stage.command(&["login", "test/one"]);
+    let mut login = login.stderr(Stdio::piped()).spawn().unwrap();
+    let mut told = BufReader::new(login.stderr.take().unwrap());
+    let address = line_with(&mut told, "/authorize?").trim().to_owned();
+    let tunnel = line_with(&mut told, "ssh -L");
+    let back = redirected(&address);
+    let port = back.trim_start_matches("http://127.0.0.1:").split('/').next().unwrap();
+    assert!(tunnel.contains(&format!("-L {port}:127.0.0.1:{port}")), "{tunnel}");
+    // Whoever guesses is sent away, and changes nothing.
+    assert_eq!(visit(&format!("http://127.0.0.1:{port}/?code=x&state=y")).0, 404);
+    assert_eq!(visit(&back).0, 200);
+    assert!(login.wait().unwrap().success(), "{}", rest(told));
+    assert_eq!(stage.state(), "healthy");
+    let log = stage.json(&["log", "test/one"]);
+    let events: Vec<&str> =
+        log.as_array().unwrap().iter().map(|entry| entry["event"].as_str().unwrap()).collect();
+    assert_eq!(events, ["reauth-finish", "reauth-start"]);
 }
 
 #[test]
