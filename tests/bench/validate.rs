@@ -31,6 +31,8 @@ fn main() {
 
     // In turns, so that a busy machine is unfair to both.
     let (mut parses, mut checks, mut loads, mut reloads) = (vec![], vec![], vec![], vec![]);
+    let (mut keeps, mut starts) = (vec![], vec![]);
+    let kept = spec::Kept::at(dir.path());
     for round in 0..REPEATS {
         parses.push(time(|| parse(&paths)));
         checks.push(time(|| validate(&config, now)));
@@ -41,6 +43,8 @@ fn main() {
             catalog = spec::load(&config.settings, now, Some(&catalog));
             assert_eq!(catalog.jobs.len(), FILES);
         }));
+        keeps.push(time(|| kept.keep(&catalog).unwrap()));
+        starts.push(time(|| catalog = spec::start(&config.settings, now, &kept)));
     }
     let parse = median(parses);
     println!("{FILES} files of one job each, medians of {REPEATS}");
@@ -48,6 +52,8 @@ fn main() {
     row("validate", median(checks), parse);
     row("load as the daemon does", median(loads), parse);
     row("load again, one file changed", median(reloads), parse);
+    row("keep its copy, behind the reload", median(keeps), parse);
+    row("start with a copy of each file", median(starts), parse);
 }
 
 /// A job as people write them, about 700 bytes.
