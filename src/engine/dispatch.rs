@@ -13,25 +13,24 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use super::apply::refuse_all;
-use super::attempt::{self, Pull, Turn};
+use super::attempt::{Pull, Turn};
 use super::credentials::{Credentials, Standings};
 use super::draft::{self, Draft, Then};
+use super::ends::{Ended, PutOff};
 use super::incidents::{self, Open};
 use super::judge::Overdue;
 use super::{Refusal, Request, View};
 use crate::clock::Clock;
 use crate::kinds::output::Outputs;
 use crate::kinds::{Perform, StopReason};
-use crate::model::{
-    AttemptNo, Failure, FailureClass, Holder, JobId, NodeId, Outcome, Revision, RunId, RunState,
-};
+use crate::model::{AttemptNo, Holder, JobId, NodeId, Revision, RunId, RunState};
 use crate::plan::state::{Seats, State};
 use crate::plan::tick::Action;
 use crate::spec::{Catalog, Job};
 use crate::store::{Change, Store};
 
 /// Most proposals in one commit: small enough that the first starts do not wait for the last slot.
-const BATCH: usize = 8192;
+pub(super) const BATCH: usize = 8192;
 
 /// How long a claim on a run is good without being renewed.
 pub(super) const LEASE: Duration = Duration::from_secs(60);
@@ -124,24 +123,6 @@ pub(super) struct Live {
     pub(super) pull: Pull,
     /// Who waits for its end.
     pub(super) cancelled_by: Vec<oneshot::Sender<Result<(), Refusal>>>,
-}
-
-/// Ends that a burst of starts goes before.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct PutOff {
-    /// How many, from the front of those that have ended.
-    pub(super) ends: usize,
-    /// When the first of them decides on a slot.
-    pub(super) until: Timestamp,
-}
-
-/// An attempt that has ended.
-#[derive(Clone, Debug)]
-pub(super) struct Ended {
-    pub(super) run: RunId,
-    pub(super) node: NodeId,
-    pub(super) fence: AttemptNo,
-    pub(super) outcome: Outcome,
 }
 
 impl Dispatcher {
@@ -361,63 +342,6 @@ impl Dispatcher {
         }
     }
 
-    fn note_end(&mut self, joined: Result<(tokio::task::Id, Turn), tokio::task::JoinError>) {
-        let (task, turn) = match joined {
-            Ok(pair) => pair,
-            Err(error) => (error.id(), Turn::Over(panicked(error))),
-        };
-        let Some(run) = self.tasks.remove(&task) else { return };
-        let Some(live) = self.live.get(&run) else { return };
-        match turn {
-            Turn::Over(outcome) => {
-                let outcome = attempt::heeded(outcome, *live.pull.borrow());
-                self.ended.push(Ended { run, node: self.parts.node, fence: live.fence, outcome });
-            }
-            Turn::Stuck { waited, rest } => {
-                tracing::error!(%run, "was told to stop and does not end");
-                self.stuck.push(Overdue { run, waited });
-                let task = self.attempts.spawn(rest);
-                self.tasks.insert(task.id(), run);
-            }
-        }
-    }
-
-    fn plan_ends(&mut self, draft: &mut Draft, now: Timestamp) {
-        // In a burst the starts come first; an end is needed only where it decides on a slot or a seat.
-        let starts_first = self.last_tick >= BATCH && self.state.seats_left() > BATCH;
-        let put_off = if starts_first && now < self.put_off.until { self.put_off.ends } else { 0 };
-        let mut until = if put_off == 0 { Timestamp::MAX } else { self.put_off.until };
-        self.put_off.ends = put_off;
-        for index in put_off..self.ended.len() {
-            let ended = self.ended[index].clone();
-            let Some((job, _)) = self.state.live(ended.run) else {
-                self.put_off.ends += 1;
-                continue;
-            };
-            if starts_first && !self.state.is_due(job, now) {
-                self.put_off.ends += 1;
-                until = until.min(self.state.next_slot(job).map_or(until, |due| due.fire_at));
-                continue;
-            }
-            let Some(plan) = self.state.ended(ended.run, &ended.outcome, now) else { continue };
-            if matches!(plan.next, RunState::Finished { .. }) {
-                draft.end(job, ended.run, &ended.outcome);
-            }
-            let change = Change::End {
-                run: ended.run,
-                node: ended.node,
-                fence: ended.fence,
-                outcome: ended.outcome.clone(),
-                next: plan.next,
-            };
-            draft.push(change, Then::Kept(ended.run));
-            for action in plan.dependants {
-                self.plan_action(draft, action, now);
-            }
-        }
-        self.put_off.until = until;
-    }
-
     pub(super) fn plan_action(&mut self, draft: &mut Draft, action: Action, now: Timestamp) {
         if let Some((job, reason)) = draft::expires(&action) {
             self.plan_expiry(draft, job, reason);
@@ -488,19 +412,4 @@ async fn sleep_until(clock: &dyn Clock, wake: Option<Timestamp>) {
         Some(at) => clock.sleep_until(at).await,
         None => std::future::pending().await,
     }
-}
-
-/// The outcome of an attempt whose kind panicked.
-fn panicked(error: tokio::task::JoinError) -> Outcome {
-    let words = match error.try_into_panic() {
-        Ok(panic) => panic
-            .downcast_ref::<String>()
-            .map(String::as_str)
-            .or(panic.downcast_ref::<&str>().copied())
-            .unwrap_or("no words")
-            .to_owned(),
-        Err(_) => "its task was aborted".to_owned(),
-    };
-    let message = format!("a bug in this kind of job: it panicked: {words}");
-    Outcome::Failed(Failure::new(FailureClass::Permanent, message))
 }

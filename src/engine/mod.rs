@@ -8,6 +8,7 @@ mod attempt;
 pub mod credentials;
 pub mod dispatch;
 mod draft;
+mod ends;
 mod incidents;
 mod judge;
 mod recover;

@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::dispatch::{Dispatcher, Drain, Ended};
+use super::dispatch::{Dispatcher, Drain};
+use super::ends::Ended;
 use super::incidents::Open;
 use crate::model::{AttemptNo, Failure, FailureClass, NodeId, Outcome, Run, RunId, RunState};
 use crate::plan::state::{JobLine, State};
