@@ -194,7 +194,7 @@ async fn serve(
 ) -> Result<()> {
     let outputs = Outputs::at(&data.path);
     let node = register(settings, store.as_ref(), clock.as_ref()).await?;
-    end_orphans(&data.path, store.as_ref(), clock.as_ref()).await?;
+    let going_on = end_orphans(&data.path, store.as_ref(), clock.as_ref()).await?;
     let (requests, inbox) = mpsc::channel(REQUESTS);
     let kept = Kept::at(&data.path);
     let load = loader((Arc::clone(settings), kept.clone()), Arc::clone(&clock));
@@ -245,6 +245,7 @@ async fn serve(
     }));
     let door = tokio::spawn(server.serve(shutdown.clone()));
     let signals = tokio::spawn(heed_signals(engine, drain, Arc::clone(&clock)));
+    dispatcher.give_up(going_on);
     // Ready means that the jobs are in force, and that what an earlier daemon left is settled.
     dispatcher.step().await;
     greet(settings, &catalog, address);
@@ -309,8 +310,12 @@ async fn register(settings: &Settings, store: &dyn Store, clock: &dyn Clock) -> 
 }
 
 /// Ends what attempts of an earlier incarnation left running: their runs are about to be recorded as lost, and
-/// nothing of a lost run may go on behind the back of its next attempt.
-async fn end_orphans(data_dir: &Path, store: &dyn Store, clock: &dyn Clock) -> Result<()> {
+/// nothing of a lost run may go on behind the back of its next attempt. Returns those that go on.
+async fn end_orphans(
+    data_dir: &Path,
+    store: &dyn Store,
+    clock: &dyn Clock,
+) -> Result<HashSet<RunId>> {
     let live = store.live_runs().await?;
     let running = live.iter().filter(|run| matches!(run.state, RunState::Running { .. }));
     let running: HashSet<RunId> = running.map(|run| run.id).collect();
@@ -323,18 +328,18 @@ async fn end_orphans(data_dir: &Path, store: &dyn Store, clock: &dyn Clock) -> R
             "ended the processes that a killed daemon had left running"
         );
     }
-    for orphan in swept.stuck {
+    for orphan in &swept.stuck {
         tracing::error!(
             run = %orphan.run, group = orphan.group,
             "can't end the processes that a killed daemon had left running: look at them with \
-             `ps -o pid,user,stat,args -g {}` before the run is tried again", orphan.group
+             `ps -o pid,user,stat,args -g {}`; the run is not tried again", orphan.group
         );
     }
     // Nobody is left who needs the tokens that they were given.
     if let Err(error) = grant::sweep(data_dir) {
         tracing::warn!(%error, "can't remove the tokens of attempts that are over");
     }
-    Ok(())
+    Ok(swept.stuck.iter().map(|orphan| orphan.run).collect())
 }
 
 fn greet(settings: &Settings, catalog: &Catalog, address: Option<SocketAddr>) {

@@ -4,7 +4,7 @@
 //! then lets its consequences happen. Where the store disagrees with the image, or a commit fails, the image
 //! is built again from the store, which is also how a start begins: there is no other recovery path.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -106,6 +106,8 @@ pub struct Dispatcher {
     pub(super) started_at: Timestamp,
     /// The time that the last request was recorded under.
     pub(super) last_request: Timestamp,
+    /// Runs of earlier incarnations whose processes can't be ended.
+    pub(super) going_on: HashSet<RunId>,
     /// The standings that were last looked at.
     pub(super) standings: Arc<Standings>,
     /// When the credentials' standings say something else by the time alone.
@@ -157,6 +159,7 @@ impl Dispatcher {
             changes: 0,
             started_at: now,
             last_request: now,
+            going_on: HashSet::new(),
             standings: Arc::default(),
             credentials_at: None,
             installed_for: Vec::new(),

@@ -4,7 +4,7 @@
 //! Owns the squaring of stored claims with what is really under way. Refuses to be a special case: whatever
 //! happened, this is the one path back.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -88,14 +88,27 @@ impl Dispatcher {
                 self.begin(run.id, run.job, run.attempts, (run.cause, since));
                 continue;
             }
-            let message = "the daemon that performed it died; how far it came is unknown";
+            let (class, message) = if self.going_on.contains(&run.id) {
+                // No retry starts beside what is left of the attempt before.
+                let message = "the daemon that performed it died, and its processes can't be ended";
+                (FailureClass::Permanent, message)
+            } else {
+                let message = "the daemon that performed it died; how far it came is unknown";
+                (FailureClass::Lost, message)
+            };
             self.ended.push(Ended {
                 run: run.id,
                 node: holder.node,
                 fence: run.attempts,
-                outcome: Outcome::Failed(Failure::new(FailureClass::Lost, message)),
+                outcome: Outcome::Failed(Failure::new(class, message)),
             });
         }
+    }
+
+    /// Says of which runs an earlier incarnation left processes that can't be ended: they are over, and not
+    /// tried again.
+    pub fn give_up(&mut self, runs: HashSet<RunId>) {
+        self.going_on = runs;
     }
 
     /// Lets go of results that were kept although the answer to their commit was lost.

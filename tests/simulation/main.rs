@@ -123,6 +123,22 @@ async fn a_kill_in_mid_run_is_lost_and_tried_again_only_by_policy() {
 }
 
 #[tokio::test]
+async fn no_retry_starts_beside_processes_that_cannot_be_ended() {
+    let text = "schedule: { every: 1h }\nretry: { attempts: 3 }\ncommand: { run: ['true'] }\n";
+    let mut world = World::with(&[("a.yaml", text)]).await;
+    world.pass(60 * MINUTE);
+    world.settle().await;
+    let begun = world.started();
+    world.stop();
+    world.start().await;
+    world.give_up_all().await;
+    world.pass(30 * MINUTE);
+    world.settle().await;
+    assert_eq!(world.started(), begun);
+    assert_eq!(states(&world, "a").await, "f");
+}
+
+#[tokio::test]
 async fn ten_minutes_down_are_accounted_for_slot_by_slot() {
     let mut world = World::with(&[
         ("latest.yaml", "schedule: { every: 1m }\ncommand: { run: ['true'] }\n"),

@@ -240,6 +240,13 @@ impl World {
         self.wake = Some(self.clock.now());
     }
 
+    /// Says that what the daemon before left running can't be ended.
+    pub(crate) async fn give_up_all(&mut self) {
+        let runs = self.runs().await.into_iter().map(|row| row.run.id).collect();
+        let running = self.running.as_mut().expect("it runs");
+        running.dispatcher.give_up(runs);
+    }
+
     /// Ends the daemon on the spot, attempts included.
     pub(crate) fn stop(&mut self) {
         self.running = None;
