@@ -18,8 +18,10 @@ use crate::web::client::Client;
 /// Runs a job now. Its schedule goes on as if nothing had happened.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "With --wait, the exit code says how the run ended: 0 it succeeded, 1 it failed, \
-                        5 it timed out, 6 it was cancelled."
+    after_help = "With --wait, the exit code says how the run ended: 0 it succeeded, 1 it failed or \
+                  was not run (skipped, or blocked by a credential: the command that mends it is \
+                  told), 5 it timed out, 6 it was cancelled. A blocked run on request is not made up \
+                  for later."
 )]
 pub(super) struct RunArgs {
     /// The job

@@ -176,6 +176,7 @@ impl Keeper {
     }
 
     /// What follows where a server refused a token: another one, once, or the reason why there is none.
+    /// `again` says that this one was given for one that was refused just before.
     ///
     /// # Errors
     /// [`Refused`] with the reason.
@@ -184,6 +185,7 @@ impl Keeper {
         name: &CredentialName,
         generation: u64,
         evidence: Evidence,
+        again: bool,
     ) -> Result<Lease, Refused> {
         let one = self.one(name)?;
         let now = self.inner.world.clock.now();
@@ -193,7 +195,7 @@ impl Keeper {
             return self.lease(one, &record, None);
         }
         let class = evidence.class;
-        let fresh = one.was_cured_by(generation);
+        let fresh = again || one.was_cured_lately(generation, now);
         let event = Event::Failed { evidence: evidence.clone(), generation };
         let reported = self.inner.report(one, &event, fresh).await;
         if class != Class::TokenStale || fresh {
@@ -234,6 +236,19 @@ impl Keeper {
     #[must_use]
     pub fn declaration(&self, name: &CredentialName) -> Option<Arc<Declaration>> {
         self.inner.ones.get(name).map(|one| Arc::clone(&one.declaration))
+    }
+
+    /// Whether a new token of it is asked for somewhere, rather than read again where it lies.
+    #[must_use]
+    pub fn exchanges(&self, name: &CredentialName) -> bool {
+        self.inner.ones.get(name).is_some_and(|one| one.nature.keeps_token)
+    }
+
+    /// Whether this generation was asked for a moment ago because the one before was refused.
+    #[must_use]
+    pub fn was_cured_lately(&self, name: &CredentialName, generation: u64) -> bool {
+        let now = self.inner.world.clock.now();
+        self.inner.ones.get(name).is_some_and(|one| one.was_cured_lately(generation, now))
     }
 
     /// Retries, renews and keeps alive, and looks again at what others change, until told to stop.

@@ -60,12 +60,15 @@ struct Held<'a> {
     renewed: watch::Receiver<u64>,
 }
 
+/// What comes before the command that mends a credential, at the end of a message.
+const FIX: &str = "; fix: ";
+
 /// What follows where a program or a server refused a credential.
 pub(super) enum Second {
     /// There is a newer token: the work is worth another try.
     Try,
-    /// Nothing: the failure is the job's.
-    No,
+    /// Nothing: the failure is the job's. The words say what was tried, where something was.
+    No(Option<String>),
     /// The credential is what failed.
     Blocked(Failure),
 }
@@ -147,16 +150,25 @@ impl<'a> Grants<'a> {
         std::future::pending().await
     }
 
-    /// What follows where the work says that it was refused. A token is refreshed once, and where that is
-    /// not enough and no other credential can be to blame, the keeper hears of it too.
+    /// What follows where the work says that it was refused. A token is refreshed once. Where that is not
+    /// enough, an exchange that just went well clears the credential: what a program says of itself must
+    /// not hold up every other job of it. Of a key that is only read again nobody else can tell, so the
+    /// keeper hears of it, where no other credential can be to blame.
     pub(super) async fn refused(&self, words: &str, again: bool, now: Timestamp) -> Second {
-        if self.held.is_empty() || (again && self.held.len() > 1) {
-            return Second::No;
+        if self.held.is_empty() {
+            return Second::No(None);
+        }
+        if again && (self.held.len() > 1 || self.held.iter().any(|held| self.was_exchanged(held))) {
+            return Second::No(Some(self.cleared("and a run with the fresh token ended alike")));
+        }
+        // One exchange a minute is enough to find out that a program says so whatever it is given.
+        if !again && self.held.iter().all(|held| self.was_exchanged(held) && self.is_fresh(held)) {
+            return Second::No(Some(self.cleared("for the same reason, a moment ago")));
         }
         for held in &self.held {
-            match self.replace(held, words).await {
+            match self.replace(held, words, again).await {
                 Ok(Some(_)) => {}
-                Ok(None) => return Second::No,
+                Ok(None) => return Second::No(None),
                 Err(refused) => return Second::Blocked(blocked(held.binding, refused, now)),
             }
         }
@@ -165,15 +177,37 @@ impl<'a> Grants<'a> {
                 return Second::Blocked(failure);
             }
         }
-        if again { Second::No } else { Second::Try }
+        if again { Second::No(None) } else { Second::Try }
+    }
+
+    /// Whether a new token of it comes from a server, which knows whether the credential works.
+    fn was_exchanged(&self, held: &Held<'a>) -> bool {
+        self.keeper.is_some_and(|keeper| keeper.exchanges(&held.binding.credential))
+    }
+
+    /// Whether it was refreshed for a refusal just now.
+    fn is_fresh(&self, held: &Held<'a>) -> bool {
+        let generation = held.lease().generation;
+        self.keeper.is_some_and(|one| one.was_cured_lately(&held.binding.credential, generation))
+    }
+
+    /// Why the failure is the job's.
+    fn cleared(&self, and: &str) -> String {
+        let names = self.held.iter().map(|held| held.binding.credential.as_str());
+        format!("{} was refreshed, {and}", names.collect::<Vec<_>>().join(", "))
     }
 
     /// Another token instead of the one that was refused.
-    async fn replace(&self, held: &Held<'a>, words: &str) -> Result<Option<u64>, Refused> {
+    async fn replace(
+        &self,
+        held: &Held<'a>,
+        words: &str,
+        again: bool,
+    ) -> Result<Option<u64>, Refused> {
         let Some(keeper) = self.keeper else { return Ok(None) };
         let generation = held.lease().generation;
         let evidence = Evidence::new(CredentialClass::TokenStale, words);
-        let lease = keeper.refused(&held.binding.credential, generation, evidence).await?;
+        let lease = keeper.refused(&held.binding.credential, generation, evidence, again).await?;
         let newer = lease.generation;
         *held.lease() = lease;
         Ok(Some(newer))
@@ -260,9 +294,12 @@ fn content(token: &Token) -> Zeroizing<String> {
 /// The failure of an attempt whose credential is refused. It blocks the run only as long as the credential
 /// is known to be out of use: a run that is blocked by nothing would be tried again at once.
 pub(super) fn blocked(binding: &Binding, refused: Refused, now: Timestamp) -> Failure {
+    let credential = &binding.credential;
     let blocks = refused.standing.holds(binding, now);
-    let failure = Failure::new(FailureClass::Unauthorized, refused.words);
-    Failure { blocked_by: blocks.then(|| binding.credential.clone()), ..failure }
+    let fix = refused.standing.mend(credential).filter(|_| blocks);
+    let message = refused.words + &fix.map_or_else(String::new, |fix| format!("{FIX}{fix}"));
+    let failure = Failure::new(FailureClass::Unauthorized, message);
+    Failure { blocked_by: blocks.then(|| credential.clone()), ..failure }
 }
 
 fn nobody(binding: &Binding) -> Failure {
@@ -278,10 +315,23 @@ pub(super) fn is_refusal(outcome: &Outcome) -> Option<&Failure> {
     }
 }
 
-/// The failure of a credential that came to light by how the work ended.
+/// The failure of a credential that came to light by how the work ended. What mends it comes last.
 pub(super) fn because(work: &Failure, credential: Failure) -> Failure {
-    let message = format!("{}; the work ended with: {}", credential.message, work.message);
+    let (words, fix) = match credential.message.split_once(FIX) {
+        Some((words, fix)) => (words, format!("{FIX}{fix}")),
+        None => (credential.message.as_str(), String::new()),
+    };
+    let message = format!("{words}; the work ended with: {}{fix}", work.message);
     Failure { message, exit_code: work.exit_code, ..credential }
+}
+
+/// The failure of a round of checks that a credential blocks.
+pub(super) fn held_up(work: Failure, credential: Failure) -> Failure {
+    let mut message = work.message;
+    if let Some((_, fix)) = credential.message.split_once(FIX) {
+        message.extend([FIX, fix]);
+    }
+    Failure { message, blocked_by: credential.blocked_by, ..work }
 }
 
 /// The standing of a credential, as far as anybody here knows it.

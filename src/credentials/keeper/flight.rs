@@ -49,8 +49,10 @@ impl Inner {
             let (declaration, world) = (Arc::clone(&one.declaration), Arc::clone(&self.world));
             Box::pin(async move { providers::mint(&declaration, grant.as_ref(), &world).await })
         };
+        let changes = one.live().changes;
         match refresh::refresh(&self.ask(one, why), &mint).await {
             Ok(fresh) => {
+                one.live().made_at = changes;
                 self.took(one, fresh.record.clone(), true);
                 if let Some(unsaved) = fresh.unsaved {
                     self.hold_on(one, unsaved);
@@ -237,7 +239,9 @@ impl Inner {
             if live.sources.as_ref() == Some(&looks) {
                 return false;
             }
-            live.sources.replace(looks).is_none()
+            let first = live.sources.replace(looks).is_none();
+            live.changes += u64::from(!first);
+            first
         };
         let mut made_of = Vec::new();
         for place in &one.nature.places {

@@ -20,6 +20,9 @@ use crate::credentials::refresh::{Why, is_usable};
 use crate::credentials::secret::Secret;
 use crate::model::{CredentialState as State, Standing};
 
+/// For so long a token is fresh: where it is refused, another one would be refused too.
+const FRESH: Duration = Duration::from_secs(60);
+
 /// One credential.
 pub(super) struct One {
     pub(super) declaration: Arc<Declaration>,
@@ -45,6 +48,10 @@ pub(super) struct Live {
     pub(super) seen: Option<Look>,
     /// What its sources looked like, once they were looked at.
     pub(super) sources: Option<Vec<Look>>,
+    /// How often they were seen to have changed.
+    pub(super) changes: u64,
+    /// That count when the token at hand was asked for.
+    pub(super) made_at: u64,
     /// The secrets that it is made of.
     pub(super) made_of: Vec<Secret>,
 }
@@ -63,6 +70,8 @@ impl One {
             unsaved: false,
             seen: None,
             sources: None,
+            changes: 0,
+            made_at: 0,
             made_of: Vec::new(),
         };
         Self {
@@ -85,6 +94,9 @@ impl One {
     /// The record in memory, where its token will do.
     pub(super) fn at_hand(&self, why: Why, now: Timestamp) -> Option<Record> {
         let live = self.live();
+        if !self.nature.keeps_token && live.made_at != live.changes {
+            return None;
+        }
         let record = live.record.as_ref().filter(|record| record.token.is_some())?;
         // What could not be written is good all the same.
         let standing = if live.unsaved { &record.standing } else { &live.standing };
@@ -126,9 +138,12 @@ impl One {
         true
     }
 
-    /// Whether this generation was made because the one before was refused.
-    pub(super) fn was_cured_by(&self, generation: u64) -> bool {
-        generation > 0 && self.live().cured == generation
+    /// Whether this generation was made a moment ago because the one before was refused. Later on, its
+    /// refusal is news: the server is asked again.
+    pub(super) fn was_cured_lately(&self, generation: u64, now: Timestamp) -> bool {
+        let live = self.live();
+        let young = |last: Timestamp| now.duration_since(last).unsigned_abs() < FRESH;
+        generation > 0 && live.cured == generation && live.standing.last_refresh.is_some_and(young)
     }
 
     pub(super) fn cured(&self, generation: u64) {

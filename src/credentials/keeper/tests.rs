@@ -260,7 +260,8 @@ async fn a_dead_grant_costs_two_calls_and_is_mended_without_a_restart() {
     let lease = token(&keeper, "test/one").await.unwrap();
     stage.fake.revoke_all();
     // A job runs into it; then many more start.
-    let refused = keeper.refused(&name("test/one"), lease.generation, stale()).await.unwrap_err();
+    let refused =
+        keeper.refused(&name("test/one"), lease.generation, stale(), false).await.unwrap_err();
     assert_eq!(refused.standing.state, State::RefreshFailing);
     assert!(!refused.words.contains("canary"), "{}", refused.words);
     for _ in 0..10 {
@@ -289,14 +290,14 @@ async fn a_refused_token_is_renewed_once_for_all_who_had_it() {
     let keeper = stage.keeper().await;
     let name = name("test/one");
     let lease = token(&keeper, "test/one").await.unwrap();
-    let refusals = (0..5).map(|_| keeper.refused(&name, lease.generation, stale()));
+    let refusals = (0..5).map(|_| keeper.refused(&name, lease.generation, stale(), false));
     let fresh = futures_util::future::join_all(refusals).await;
     let generations: BTreeSet<_> =
         fresh.into_iter().map(|lease| lease.unwrap().generation).collect();
     assert_eq!(generations, BTreeSet::from([lease.generation + 1]));
     assert_eq!(stage.fake.calls(), 2);
     // The fresh one is refused too: no more exchanges, and the operator has to look.
-    let again = keeper.refused(&name, lease.generation + 1, stale()).await.unwrap_err();
+    let again = keeper.refused(&name, lease.generation + 1, stale(), false).await.unwrap_err();
     assert_eq!(again.standing.state, State::Misconfigured);
     token(&keeper, "test/one").await.unwrap_err();
     assert_eq!(stage.fake.calls(), 2);
@@ -310,7 +311,7 @@ async fn what_concerns_one_resource_leaves_the_credential_alone() {
     for class in [Class::Permission, Class::Quota] {
         let evidence = Evidence::new(class, "share the sheet with ops@example.com");
         let refused =
-            keeper.refused(&name("test/one"), lease.generation, evidence).await.unwrap_err();
+            keeper.refused(&name("test/one"), lease.generation, evidence, false).await.unwrap_err();
         assert_eq!(refused.standing.state, State::Healthy);
         assert!(refused.words.contains("share the sheet"), "{}", refused.words);
     }

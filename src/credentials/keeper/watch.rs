@@ -39,7 +39,10 @@ impl Watch {
     /// watch on it would stay with the old one.
     pub(super) fn on(dir: &Path, files: &BTreeSet<PathBuf>, heard: Arc<Notify>) -> Self {
         let folder = inode(dir);
-        let (records, named) = (dir.to_owned(), files.clone());
+        // A bare name has no folder to watch, and notices tell the path that was asked for.
+        let dir = &absolute(dir);
+        let files: BTreeSet<PathBuf> = files.iter().map(|file| absolute(file)).collect();
+        let (records, named) = (dir.clone(), files.clone());
         let hear = move |event: notify::Result<notify::Event>| {
             if event.as_ref().map_or(true, |event| concerns(event, &records, &named)) {
                 heard.notify_one();
@@ -71,6 +74,10 @@ impl Watch {
     pub(super) fn is_deaf(&self) -> bool {
         self.watcher.is_none()
     }
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 fn inode(path: &Path) -> Option<u64> {

@@ -36,11 +36,14 @@ pub(super) async fn perform(
         let mut stop = attempt.stop.clone();
         let second = tokio::select! {
             biased;
-            _ = stop.pulled() => Second::No,
+            _ = stop.pulled() => Second::No(None),
             second = grants.refused(&failure.message, again, attempt.clock.now()) => second,
         };
         match second {
-            Second::No => break,
+            Second::No(words) => {
+                let message = told(failure, words);
+                return Outcome::Failed(Failure { message, ..failure.clone() });
+            }
             Second::Blocked(credential) => {
                 return Outcome::Failed(grant::because(failure, credential));
             }
@@ -52,6 +55,12 @@ pub(super) async fn perform(
         }
     }
     outcome
+}
+
+/// What the work ended with, and what was tried for it.
+fn told(failure: &Failure, tried: Option<String>) -> String {
+    let tried = tried.map(|words| format!("; {words}")).unwrap_or_default();
+    format!("{}{tried}", failure.message)
 }
 
 async fn once(

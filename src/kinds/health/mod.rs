@@ -42,7 +42,7 @@ use super::process::Program;
 use super::{AttemptContext, Stop, StopReason};
 use crate::clock;
 use crate::credentials::keeper::Use;
-use crate::model::{CredentialName, Failure, FailureClass, Outcome};
+use crate::model::{Failure, FailureClass, Outcome};
 use probe::{Cause, Found};
 use report::Judged;
 
@@ -96,7 +96,7 @@ struct Round<'a> {
     clients: &'a Clients,
     access: &'a Access,
     /// A credential that was refused, and can't be used for now.
-    dead: Mutex<Option<CredentialName>>,
+    dead: Mutex<Option<Failure>>,
 }
 
 impl Round<'_> {
@@ -177,7 +177,7 @@ impl Round<'_> {
         if let Some(refused) = refused {
             let failure = grant::blocked(binding, refused, ask.clock.now());
             let mut dead = self.dead.lock().unwrap_or_else(PoisonError::into_inner);
-            *dead = failure.blocked_by.or(dead.take());
+            *dead = Some(failure).filter(|dead| dead.blocked_by.is_some()).or(dead.take());
         }
         found
     }
@@ -185,11 +185,11 @@ impl Round<'_> {
     /// The outcome, which a dead credential blocks where nothing else is the matter.
     fn blamed(&self, outcome: Outcome) -> Outcome {
         let dead = self.dead.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match outcome {
-            Outcome::Failed(failure) if failure.class == FailureClass::Unauthorized => {
-                Outcome::Failed(Failure { blocked_by: dead, ..failure })
+        match (outcome, dead) {
+            (Outcome::Failed(work), Some(dead)) if work.class == FailureClass::Unauthorized => {
+                Outcome::Failed(grant::held_up(work, dead))
             }
-            other => other,
+            (other, _) => other,
         }
     }
 

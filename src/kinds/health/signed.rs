@@ -61,11 +61,12 @@ impl Signer<'_> {
         let lease = self.keeper.token(name, need, &self.whom).await.map_err(Short::Refused)?;
         let mut answer = steps(ask, url.clone(), &declared, &lease).await?;
         let Some(evidence) = refusal(&mut answer).await else { return Ok(answer) };
-        let newer = self.keeper.refused(name, lease.generation, evidence).await;
+        let newer = self.keeper.refused(name, lease.generation, evidence, false).await;
         let newer = newer.map_err(Short::Refused)?;
         let mut answer = steps(ask, url, &declared, &newer).await?;
         if let Some(evidence) = refusal(&mut answer).await {
-            self.keeper.refused(name, newer.generation, evidence).await.map_err(Short::Refused)?;
+            let told = self.keeper.refused(name, newer.generation, evidence, true).await;
+            told.map_err(Short::Refused)?;
         }
         Ok(answer)
     }
