@@ -304,6 +304,22 @@ async fn a_refused_token_is_renewed_once_for_all_who_had_it() {
 }
 
 #[tokio::test]
+async fn a_fresh_token_that_is_refused_much_later_is_news() {
+    let stage = Stage::logged_in("test/one").await;
+    let keeper = stage.keeper().await;
+    let name = name("test/one");
+    let lease = token(&keeper, "test/one").await.unwrap();
+    let fresh = keeper.refused(&name, lease.generation, stale(), false).await.unwrap();
+    assert!(keeper.was_cured_lately(&name, fresh.generation));
+    stage.clock.advance(Duration::from_secs(61));
+    assert!(!keeper.was_cured_lately(&name, fresh.generation));
+    stage.fake.revoke_all();
+    let dead = keeper.refused(&name, fresh.generation, stale(), false).await.unwrap_err();
+    assert_eq!(dead.standing.class, Some(Class::ReauthRequired), "the server was asked");
+    assert_eq!(stage.fake.calls(), 3);
+}
+
+#[tokio::test]
 async fn what_concerns_one_resource_leaves_the_credential_alone() {
     let stage = Stage::logged_in("test/one").await;
     let keeper = stage.keeper().await;
