@@ -41,7 +41,7 @@ use crate::spec::{self, Catalog, Kept, Settings};
 use crate::store::sqlite::Sqlite;
 use crate::store::{Keep, NewNode, Store};
 use crate::web;
-use crate::yaml::render;
+use crate::yaml::{arrange, render};
 
 /// Time that attempts under way have to end by themselves once the daemon is told to stop. Below the 90 s
 /// that systemd waits, with the jobs' own grace on top.
@@ -72,7 +72,7 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// The loopback address of the read-only page [default: 127.0.0.1:7411, or as the settings say]
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = config::loopback)]
     listen: Option<SocketAddr>,
     /// Check the settings and every job file, print what is wrong, and exit
     #[arg(long)]
@@ -180,7 +180,9 @@ fn complain(diagnostics: &[crate::yaml::Diagnostic]) {
     if diagnostics.is_empty() {
         return;
     }
-    let report = render::human(diagnostics, false);
+    let mut diagnostics = diagnostics.to_vec();
+    arrange(&mut diagnostics);
+    let report = render::human(&diagnostics, false);
     // Nobody left to read it is no reason to fail.
     let _unread = std::io::stderr().write_all(report.as_bytes());
 }
@@ -319,6 +321,12 @@ async fn end_orphans(
     let live = store.live_runs().await?;
     let running = live.iter().filter(|run| matches!(run.state, RunState::Running { .. }));
     let running: HashSet<RunId> = running.map(|run| run.id).collect();
+    if !running.is_empty() {
+        tracing::warn!(
+            runs = running.len(), patience = ?ORPHAN_GRACE,
+            "a daemon died here: ending what it left running before anything starts"
+        );
+    }
     // What a run that has ended left behind on purpose, in a session of its own, is none of ours.
     let wanted = |orphan: &orphans::Orphan| running.contains(&orphan.run);
     let swept = orphans::end(data_dir, wanted, ORPHAN_GRACE, clock).await;

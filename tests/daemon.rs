@@ -433,6 +433,11 @@ fn what_is_wrong_with_the_data_folder_is_told() {
     assert!(junk.contains("jada.db"), "{junk}");
     let settings = refusal(|dir| fs::write(dir.join("jada.yaml"), "lisen: 1\n").unwrap());
     assert!(settings.contains("did you mean") || settings.contains("listen"), "{settings}");
+    let open = Command::new(env!("CARGO_BIN_EXE_jada-agent"))
+        .args(["--check", "--listen", "0.0.0.0:0"])
+        .output()
+        .unwrap();
+    assert_eq!(open.status.code(), Some(2), "the page has no login: {open:?}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! `jadactl validate`: everything that is wrong, without putting anything into force.
 //!
-//! Owns what a path stands for: a job file, a folder of them, a folder with a `jada.yaml`, or a
-//! `jada.yaml`. Refuses to print.
+//! Owns what a path stands for: a job file, a folder of them, a folder with a `jada.yaml`, or settings,
+//! under that name or another. Refuses to print.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -58,6 +58,8 @@ pub fn check(paths: &[PathBuf], config: &Config, now: Timestamp) -> Checked {
         } else if path.is_dir() {
             let settings = Settings { jobs_dir: path.clone(), ..config.settings.clone() };
             let _catalog = checked.folder(&settings, now);
+        } else if config::is_settings(path) {
+            checked.config(&config::read(path));
         } else {
             files.push(path.clone());
         }

@@ -191,6 +191,16 @@ pub fn read(path: &Path) -> Config {
     Config { file, diagnostics: vec![refused], ..Config::of(settings) }
 }
 
+/// Whether a file is of settings, whatever its name: all its keys are keys of settings.
+pub(super) fn is_settings(path: &Path) -> bool {
+    let Ok(bytes) = scan::read(path) else { return false };
+    let Ok(source) = yaml::read_text(&path.to_string_lossy(), bytes) else { return false };
+    let (documents, _) = yaml::parse(&source);
+    let Some(first) = documents.first() else { return false };
+    let (entries, known) = (first.root.entries(), SettingsSection::keys());
+    !entries.is_empty() && entries.iter().all(|entry| known.contains(&entry.key.as_ref()))
+}
+
 fn decode(path: &Path, source: &Source, settings: Settings) -> Config {
     let (source, mut diagnostics) = secret::masked(source);
     let (documents, found) = yaml::parse(&source);
@@ -218,7 +228,12 @@ fn decode(path: &Path, source: &Source, settings: Settings) -> Config {
             apply(&section, &first.root, &mut config.settings, &mut cx);
         }
     }
-    config.diagnostics.extend(cx.finish());
+    // A secret at a place that was to say where it is kept is told once, as what it is.
+    let told: Vec<_> = config.diagnostics.iter().map(|told| (told.code, told.span)).collect();
+    let new = |found: &Diagnostic| {
+        found.code != Code::SecretLiteral || !told.contains(&(found.code, found.span))
+    };
+    config.diagnostics.extend(cx.finish().into_iter().filter(new));
     let source = secret::hide(&source, &masks, &mut config.diagnostics);
     config.unused = unused(&first.root, &source, &config.settings);
     config
@@ -272,23 +287,35 @@ fn apply(section: &SettingsSection, root: &Node<'_>, settings: &mut Settings, cx
     }
 }
 
-/// The address of the page, which has no login and so must be a loopback one.
-fn listen(text: &Located<String>, cx: &mut Decoder) -> Option<SocketAddr> {
-    match text.value.parse::<SocketAddr>() {
-        Ok(address) if address.ip().is_loopback() => Some(address),
-        Ok(address) => {
-            let message = format!("`{}` is no loopback address", address.ip());
-            let help = "write 127.0.0.1 or [::1]: the page has no login, and shows what runs here";
-            cx.report(Code::BadAddress, text.span, message).help(help);
-            None
-        }
-        Err(_) => {
-            let message = format!("`{}` is no address", text.value);
-            let help = "write an IP address and a port, such as 127.0.0.1:7411";
-            cx.report(Code::BadAddress, text.span, message).help(help);
-            None
-        }
+/// The address of the page, which has no login and so must be a loopback one. An error is what is wrong
+/// with it, and the way out.
+fn address(text: &str) -> Result<SocketAddr, (String, &'static str)> {
+    match text.parse::<SocketAddr>() {
+        Ok(address) if address.ip().is_loopback() => Ok(address),
+        Ok(address) => Err((
+            format!("`{}` is no loopback address", address.ip()),
+            "write 127.0.0.1 or [::1]: the page has no login, and shows what runs here",
+        )),
+        Err(_) => Err((
+            format!("`{text}` is no address"),
+            "write an IP address and a port, such as 127.0.0.1:7411",
+        )),
     }
+}
+
+/// The address of the page, as a command line has it.
+///
+/// # Errors
+///
+/// What is wrong with it, and the way out.
+pub fn loopback(text: &str) -> Result<SocketAddr, String> {
+    address(text).map_err(|(message, help)| format!("{message}: {help}"))
+}
+
+fn listen(text: &Located<String>, cx: &mut Decoder) -> Option<SocketAddr> {
+    address(&text.value)
+        .map_err(|(message, help)| cx.report(Code::BadAddress, text.span, message).help(help))
+        .ok()
 }
 
 fn check_store(text: &Located<String>, cx: &mut Decoder) {

@@ -54,8 +54,8 @@ pub(super) fn masked(source: &Source) -> (Source, Vec<Diagnostic>) {
         let mut reported =
             Diagnostic::new(Code::SecretLiteral, &masked, Span::new(found.at), message);
         reported.help(
-            "revoke it, since it was written down; keep its successor in the daemon's environment, \
-             and hand it on with `inherit_env: [NAME]`",
+            "revoke it, since it was written down; keep its successor in a file, and declare a \
+             credential in jada.yaml that says which: `jadactl explain J052` shows how",
         );
         reported
     };

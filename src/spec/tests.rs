@@ -564,3 +564,33 @@ fn copies_outlive_a_jobs_folder_that_is_away_but_not_the_data_folder() {
     assert!(Kept::at(&data).keep(&world.catalog).is_err());
     assert!(!data.exists());
 }
+
+#[test]
+fn settings_are_known_by_their_keys_and_a_secret_in_them_is_told_once() {
+    let world = World::new();
+    let path = world.dir.path().join("who.yaml");
+    let check = |text: &str| {
+        fs::write(&path, text).unwrap();
+        let config = Config::of(world.settings.clone());
+        let checked = check(std::slice::from_ref(&path), &config, now());
+        checked.diagnostics.iter().map(|told| told.code).collect::<Vec<_>>()
+    };
+    assert_eq!(check("credentials:\n  a: { env: { variable: TOKEN } }\n"), []);
+    let token = format!("ghp_{}", "a1B2".repeat(9));
+    let secret = format!("credentials:\n  a: {{ static: {{ bearer: {token} }} }}\n");
+    assert_eq!(check(&secret), [Code::SecretLiteral]);
+    assert_eq!(
+        check("credentials:\n  a: { static: { bearer: hunter2 } }\n"),
+        [Code::SecretLiteral]
+    );
+    assert!(!check("credentials: { api: a }\ncommand: { run: [echo] }\n").is_empty());
+}
+
+#[test]
+fn the_page_is_for_this_host_only() {
+    assert!(config::loopback("127.0.0.1:0").is_ok());
+    assert!(config::loopback("[::1]:7411").is_ok());
+    for text in ["0.0.0.0:7411", "192.0.2.1:80", "localhost", "7411"] {
+        assert!(config::loopback(text).is_err(), "{text}");
+    }
+}
