@@ -140,8 +140,9 @@ fn incident_lines(incident: &IncidentItem, now: Timestamp, width: usize) -> Vec<
     let title = format!("{severity} {}: {}", incident.key, incident.title);
     let mut lines = print::wrapped(&title, width - 2);
     lines.iter_mut().skip(1).for_each(|line| line.insert_str(0, "  "));
-    lines.push(cut(&format!("  {state}"), width));
-    lines.extend(incident.detail.lines().map(|line| cut(&format!("  {line}"), width)));
+    for line in std::iter::once(state.as_str()).chain(incident.detail.lines()) {
+        lines.extend(print::wrapped(line, width - 2).iter().map(|line| format!("  {line}")));
+    }
     let told = incident.root.starts_with("job/");
     if incident.affected.len() > usize::from(told) {
         let jobs: Vec<&str> = incident.affected.iter().map(JobName::as_str).collect();

@@ -77,12 +77,16 @@ fn title(nature: &Nature, standing: &Standing, class: Class) -> String {
         return format!("credential {name} ends{end}");
     }
     let code = standing.error.as_ref().map_or_else(String::new, |code| format!(" ({code})"));
-    format!("credential {name}: {}{code}", class.sentence())
+    format!("credential {name}: {}{code}", cause(standing, class))
+}
+
+fn cause(standing: &Standing, class: Class) -> &'static str {
+    standing.cause().unwrap_or(class.sentence())
 }
 
 fn detail(nature: &Nature, standing: &Standing, class: Class) -> String {
     let mut lines = vec![format!("since {}", standing.since)];
-    if !standing.words.is_empty() {
+    if !standing.words.is_empty() && !standing.words.starts_with(cause(standing, class)) {
         lines.push(standing.words.clone());
     }
     if !standing.missing_scopes.is_empty() {
@@ -118,9 +122,9 @@ fn first_step(nature: &Nature, class: Class) -> Option<String> {
 /// Why a job that needs it does not start, in one line.
 #[must_use]
 pub fn blocked_words(name: &CredentialName, standing: &Standing) -> String {
-    let why = match (standing.state, standing.class) {
+    let why = match (standing.state, standing.cause()) {
         (State::Paused, _) => "it is paused".to_owned(),
-        (_, Some(class)) => class.sentence().to_owned(),
+        (_, Some(cause)) => cause.to_owned(),
         (state, None) => format!("it is {}", state.word()),
     };
     let code = standing.error.as_ref().map_or_else(String::new, |code| format!(" ({code})"));

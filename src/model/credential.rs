@@ -283,6 +283,17 @@ impl Standing {
         }
     }
 
+    /// The kind of its trouble in plain words. A grant that nobody has given yet did not end.
+    #[must_use]
+    pub fn cause(&self) -> Option<&'static str> {
+        match self.class? {
+            CredentialClass::ReauthRequired if self.generation == 0 && self.error.is_none() => {
+                Some("nobody has logged in yet")
+            }
+            class => Some(class.sentence()),
+        }
+    }
+
     /// How the words of a trouble begin that an operator has staged.
     pub const DRILL: &str = "simulated by an operator";
 

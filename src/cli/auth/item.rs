@@ -34,6 +34,12 @@ pub(super) struct Item {
     pub(super) jobs: Vec<JobName>,
     pub(super) since: Option<Timestamp>,
     pub(super) words: String,
+    /// The class in plain words.
+    #[serde(skip)]
+    pub(super) cause: Option<&'static str>,
+    /// When it is tried again, where that is known.
+    #[serde(skip)]
+    next_try: Option<Timestamp>,
     pub(super) fix: Option<String>,
     /// Earlier times at which a person had to mend it.
     pub(super) deaths: Vec<Timestamp>,
@@ -99,6 +105,8 @@ impl Item {
             jobs: desk.jobs(&declaration.name),
             since: None,
             words: String::new(),
+            cause: None,
+            next_try: None,
             fix: None,
             deaths: Vec::new(),
         };
@@ -117,6 +125,7 @@ impl Item {
         let mut item = Self::new(desk, declaration, None);
         item.state = State::Misconfigured;
         item.class = Some(evidence.class);
+        item.cause = Some(evidence.class.sentence());
         item.words.clone_from(&evidence.words);
         item.fix = Some(format!("jadactl auth refresh {}", item.name));
         item
@@ -140,6 +149,8 @@ impl Item {
     fn stands(&mut self, standing: &Standing) {
         self.state = standing.state;
         self.class = standing.class;
+        self.cause = standing.cause();
+        self.next_try = standing.next_try;
         self.error.clone_from(&standing.error);
         self.last_refresh = standing.last_refresh;
         self.horizon.clone_from(&standing.horizon);
@@ -147,6 +158,12 @@ impl Item {
         self.words.clone_from(&standing.words);
         self.fix = standing.mend(&self.name);
         self.deaths.clone_from(&standing.deaths);
+    }
+
+    /// What was seen of its trouble, where that says more than the cause does.
+    pub(super) fn seen(&self) -> Option<&str> {
+        let said = self.cause.is_some_and(|cause| self.words.starts_with(cause));
+        (!said && !self.words.is_empty()).then_some(self.words.as_str())
     }
 
     /// The exit code that its state stands for.
@@ -190,12 +207,15 @@ impl Item {
                 lines.push(format!("  {heading:<9} {line}"));
             }
         };
-        if let Some(class) = self.class {
+        if let Some(cause) = self.cause {
             let error = self.error.as_ref().map(|error| format!(" ({error})")).unwrap_or_default();
-            tell("because", &format!("{}{error}", class.sentence()));
+            tell("because", &format!("{cause}{error}"));
         }
-        if !self.words.is_empty() {
-            tell("seen", &self.words);
+        if let Some(seen) = self.seen() {
+            tell("seen", seen);
+        }
+        if let (Some(_), Some(at)) = (self.class, self.next_try.filter(|at| *at > now)) {
+            tell("tried", &format!("again {}", words::until(at, now)));
         }
         if let Some(again) = horizon::recurrence(&self.deaths) {
             tell("again", &format!("the {again}"));

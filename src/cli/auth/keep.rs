@@ -136,13 +136,13 @@ fn one(session: &mut Session, desk: &Desk, item: &Item, exit: Exit) -> Result<Ex
 /// A credential that does not work, as the end of a command.
 pub(super) fn trouble(item: &Item, exit: Exit) -> Error {
     let error = item.error.as_ref().map(|error| format!(" ({error})")).unwrap_or_default();
-    let why = match item.class {
-        Some(class) => format!("{}{error}", class.sentence()),
+    let why = match item.cause {
+        Some(cause) => format!("{cause}{error}"),
         None => "it is held".to_owned(),
     };
     let mut message = format!("{} is {}: {why}", item.name, item.state.word());
-    if !item.words.is_empty() {
-        message = format!("{message}\nseen: {}", item.words);
+    if let Some(seen) = item.seen() {
+        message = format!("{message}\nseen: {seen}");
     }
     Error::new(exit, message).hint(item.step())
 }

@@ -64,7 +64,12 @@ async fn file(path: PathBuf) -> Result<Zeroizing<String>, Evidence> {
 
 /// The text of a file that nobody but its owner, root and its group can have written.
 fn trusted(path: &Path) -> Result<Zeroizing<String>, String> {
-    let words = |error: std::io::Error| error.to_string();
+    let words = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            "it is not there: put it there (chmod 600), or mend its place in jada.yaml".to_owned()
+        }
+        _ => error.to_string(),
+    };
     // Without NONBLOCK, a pipe in its place would hang here for ever.
     let flags = (rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY).bits();
     let flags = i32::try_from(flags).expect("flags of open fit");

@@ -89,8 +89,8 @@ fn words(standing: &Standing) -> String {
         (Some(end), CredentialState::Expiring) => format!(", ends {} ({})", end.at, end.clock),
         _ => String::new(),
     };
-    match standing.class {
-        Some(class) => format!("{state}: {}{end}", class.sentence()),
+    match standing.cause() {
+        Some(cause) => format!("{state}: {cause}{end}"),
         None => format!("{state}{end}"),
     }
 }
@@ -122,11 +122,17 @@ mod tests {
         let dead = told(&|of| {
             of.state = CredentialState::ReauthRequired;
             of.class = Some(CredentialClass::ReauthRequired);
+            of.generation = 1;
         });
         assert_eq!(
             dead,
             "fail reauth-required: its grant is no longer valid: expired, revoked, or replaced"
         );
+        let new = told(&|of| {
+            of.state = CredentialState::ReauthRequired;
+            of.class = Some(CredentialClass::ReauthRequired);
+        });
+        assert_eq!(new, "fail reauth-required: nobody has logged in yet");
         let failing = |until| {
             told(&|of| {
                 of.state = CredentialState::RefreshFailing;

@@ -49,7 +49,7 @@ async fn a_file_that_others_may_write_or_that_is_none_is_not_trusted() {
     let huge = stage.file("huge", &"x".repeat(1024 * 1024 + 1));
     for (path, problem) in [
         (&open, "everybody may write it: chmod o-w"),
-        (&missing, "No such file or directory"),
+        (&missing, "it is not there: put it there (chmod 600)"),
         (&pipe, "it is no regular file"),
         (&huge, "it is longer than 1 MiB"),
         (&stage.folder.path().to_path_buf(), "it is no regular file"),
