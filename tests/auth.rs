@@ -557,6 +557,7 @@ fn declarations_are_written_where_they_belong() {
             "spreadsheets",
         ],
         &["add", "bad", "--provider", "static", "--variable", "TOKEN"],
+        &["add", "bad", "--provider", "static", "--bearer", "hunter2hunter2"],
         &[
             "add",
             "aws",

@@ -155,6 +155,9 @@ impl ProviderWord {
     }
 }
 
+/// No file's name is longer, and many a token is.
+const NAME_MAX: usize = 64;
+
 /// What was declared, as JSON has it.
 #[derive(Serialize)]
 struct Added<'a> {
@@ -170,6 +173,8 @@ pub(super) fn add(session: &mut Session, desk: &Desk, args: &AddArgs) -> Result<
         let error = Error::new(Exit::BadNews, format!("{name} is declared already"));
         return Err(error.hint(format!("jadactl auth status {name} tells how it stands")));
     }
+    let path = session.global.config.clone().unwrap_or_else(|| PathBuf::from(spec::FILE));
+    let absent = absent(args, path.parent().unwrap_or(Path::new("")))?;
     let (provider, entries) = advised(args)?;
     let declaration = text::declaration(name, provider.key(), &entries, &outer(args));
     let next = match provider {
@@ -179,7 +184,6 @@ pub(super) fn add(session: &mut Session, desk: &Desk, args: &AddArgs) -> Result<
         }
         _ => format!("jadactl auth refresh {name}"),
     };
-    let path = session.global.config.clone().unwrap_or_else(|| PathBuf::from(spec::FILE));
     let file = if args.print { None } else { Some(write(&path, &declaration)?) };
     if session.print.json {
         let file = file.as_deref();
@@ -189,6 +193,10 @@ pub(super) fn add(session: &mut Session, desk: &Desk, args: &AddArgs) -> Result<
     match &file {
         None => session.print.data().write_all(declaration.as_bytes())?,
         Some(file) => session.print.line(&format!("{name} is declared in {}", file.display()))?,
+    }
+    for file in absent {
+        let file = file.display();
+        session.print.note(&format!("first: put the secret into {file} (chmod 600)"))?;
     }
     session
         .print
@@ -262,20 +270,12 @@ fn entries(args: &AddArgs) -> Vec<Entry> {
         ("region", &args.region),
         ("expires_on", &args.expires_on),
     ];
-    let places = [
-        ("client", &args.client),
-        ("client_secret", &args.client_secret),
-        ("key", &args.key),
-        ("bearer", &args.bearer),
-        ("access_key_id", &args.access_key_id),
-        ("secret_access_key", &args.secret_access_key),
-    ];
     let numbers = [("app_id", args.app_id), ("installation_id", args.installation_id)];
     let mut entries = Vec::new();
     for (key, text) in texts {
         entries.extend(text.as_ref().map(|text| Entry::text(key, text)));
     }
-    for (key, place) in places {
+    for (key, place) in places(args) {
         entries.extend(place.as_ref().map(|place| Entry::place(key, place)));
     }
     for (key, number) in numbers {
@@ -292,6 +292,41 @@ fn entries(args: &AddArgs) -> Vec<Entry> {
         entries.push(Entry::plain("testing", true));
     }
     entries
+}
+
+fn places(args: &AddArgs) -> [(&'static str, &Option<String>); 6] {
+    [
+        ("client", &args.client),
+        ("client_secret", &args.client_secret),
+        ("key", &args.key),
+        ("bearer", &args.bearer),
+        ("access_key_id", &args.access_key_id),
+        ("secret_access_key", &args.secret_access_key),
+    ]
+}
+
+/// The files that are to hold secrets and are not there yet. What is no file and does not look like the
+/// name of one may be the secret itself, which must get neither into the settings nor into a message.
+fn absent(args: &AddArgs, folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut absent = Vec::new();
+    for (key, place) in places(args) {
+        let Some(place) = place else { continue };
+        let elsewhere = ["env:", "systemd:", "~"].iter().any(|start| place.starts_with(start));
+        let file = folder.join(place);
+        if elsewhere || file.exists() {
+            continue;
+        }
+        if !place.contains('/') && (!place.contains('.') || place.len() > NAME_MAX) {
+            let flag = key.replace('_', "-");
+            let message = format!(
+                "what --{flag} names is no file, and may be the secret itself: not written"
+            );
+            let hint = "write it to a file and give its path (./NAME); or env:NAME, systemd:NAME";
+            return Err(Error::usage(message).hint(hint));
+        }
+        absent.push(file);
+    }
+    Ok(absent)
 }
 
 /// Writes the settings with the declaration in them, once they have been read without an error.
