@@ -16,10 +16,12 @@ use super::exit::{Error, Exit, Result};
 use super::table::Table;
 use super::when::{When as Moment, duration, when};
 use crate::clock::{Clock, SystemClock};
+use crate::model::JobName;
 use crate::plan::schedule::{Occurrence, Schedule, TriggerSpec, When};
 
 /// Slots that are shown when neither a number nor a span is asked for.
 const COUNT: usize = 10;
+use crate::yaml::decode::nearest;
 
 /// Shows what will fire: of all jobs, of some, or of a cron expression.
 ///
@@ -116,8 +118,12 @@ fn of_jobs(session: &mut Session, names: &[String]) -> Result<(Vec<Named>, Exit)
     for name in names {
         let job = catalog.jobs.values().find(|job| job.name.as_str() == name);
         let job = job.ok_or_else(|| {
-            Error::new(Exit::Refused, format!("there is no good job '{name}'"))
-                .hint("jadactl validate tells what is wrong with the job files")
+            let known = catalog.jobs.keys().map(JobName::as_str);
+            let hint = match nearest(name, known) {
+                Some(near) => format!("did you mean '{near}'?"),
+                None => "jadactl validate tells what is wrong with the job files".to_owned(),
+            };
+            Error::new(Exit::Refused, format!("there is no good job '{name}'")).hint(hint)
         })?;
         if !job.enabled {
             session.print.note(&format!("{name} is disabled: none of this fires"))?;

@@ -69,7 +69,7 @@ impl Error {
         match self {
             Self::Unreachable { reason, .. } => match reason {
                 Unreachable::NoSocket | Unreachable::NobodyListens | Unreachable::Other => {
-                    "start it with jada-agent, or name its --data-dir"
+                    "start it with jada-agent, or name its --config or --data-dir"
                 }
                 Unreachable::NotAllowed => "only the daemon's own user may: try sudo -u",
                 Unreachable::PathTooLong => "go nearer and name a relative --data-dir",
