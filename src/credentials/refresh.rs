@@ -245,8 +245,10 @@ fn adopt(ask: &Ask<'_>, record: &Record) -> Option<Result<(), Failed>> {
 async fn no_grant(ask: &Ask<'_>, held: Held, mut record: Record) -> Failed {
     let words = format!("nobody has logged in yet: jadactl auth login {}", record.name);
     let evidence = Evidence::new(Class::ReauthRequired, words);
-    record.standing.state = State::ReauthRequired;
-    record.standing.since = ask.clock.now();
+    if record.standing.state != State::ReauthRequired {
+        record.standing.state = State::ReauthRequired;
+        record.standing.since = ask.clock.now();
+    }
     record.standing.class = Some(Class::ReauthRequired);
     record.standing.words.clone_from(&evidence.words);
     record.standing.next_try = None;

@@ -583,6 +583,9 @@ async fn nobody_is_asked_without_a_grant_or_for_another_provider() {
     let words = failed.evidence.unwrap().words;
     assert_eq!(words, "nobody has logged in yet: jadactl auth login test/one");
     assert_eq!(place.record().standing, *failed.standing, "known since when");
+    place.clock.advance(Duration::from_secs(3600));
+    let again = place.follows(&none, place.stale()).await.err().unwrap();
+    assert_eq!(again.standing.since, failed.standing.since, "asking again is no change");
     record.provider = "google".into();
     place.keep(&record).await;
     let before = place.record();
