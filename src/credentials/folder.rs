@@ -12,14 +12,15 @@ pub(super) mod door;
 mod written;
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use tokio::sync::{OwnedMutexGuard, oneshot};
 use zeroize::Zeroizing;
 
 pub(super) use self::door::store;
@@ -36,13 +37,20 @@ const ROOM: usize = 32 * 1024;
 /// Most bytes of a file here.
 const FILE_MAX: u64 = 1024 * 1024;
 
+/// Time between two tries for a lock that somebody else holds.
+const LOCK_GAP: Duration = Duration::from_millis(20);
+
 /// Gets the identity that a sealed record is opened with, anew each time.
 pub type Opener = Arc<dyn Fn() -> Result<Identity, Evidence> + Send + Sync>;
+
+/// Where those of this process wait for each credential's lock.
+type Lines = Arc<Mutex<BTreeMap<CredentialName, Arc<tokio::sync::Mutex<()>>>>>;
 
 /// The folder. Cheap to clone.
 #[derive(Clone)]
 pub struct Folder {
     path: Arc<Path>,
+    lines: Lines,
     openers: Arc<BTreeMap<CredentialName, Opener>>,
 }
 
@@ -62,7 +70,8 @@ impl Folder {
     #[must_use]
     pub fn at(data_dir: &Path) -> Self {
         let path = std::path::absolute(data_dir).unwrap_or_else(|_| data_dir.to_owned());
-        Self { path: path.join("credentials").into(), openers: Arc::default() }
+        let path = path.join("credentials").into();
+        Self { path, lines: Arc::default(), openers: Arc::default() }
     }
 
     /// The same folder, where these credentials are sealed.
@@ -142,34 +151,44 @@ impl Folder {
         patience: Duration,
         clock: &dyn Clock,
     ) -> Result<Held, Evidence> {
-        let held = self.begin(name)?;
-        if held.lock.try_lock().is_err() {
-            // A thread waits, as the kernel wakes it. Where the patience ends first, the thread gets the
-            // lock some time later and lets it go at once.
-            let waiting =
-                held.lock.try_clone().map_err(|error| held.error("lock", "lock", &error))?;
-            let waiter = tokio::task::spawn_blocking(move || waiting.lock().map(|()| waiting));
-            match within(clock, patience, waiter).await {
-                Some(Ok(Ok(_locked))) => {}
-                Some(Ok(Err(error))) => return Err(held.error("lock", "lock", &error)),
-                Some(Err(_)) => return Err(store("the wait for a lock was cut off".to_owned())),
-                None => {
-                    return Err(store(format!(
-                        "{} has been locked for {} s by another process: `fuser {}` names it",
-                        held.path("lock").display(),
-                        patience.as_secs(),
-                        held.path("lock").display()
-                    )));
-                }
-            }
+        let mut held = self.begin(name)?;
+        let path = held.path("lock").display().to_string();
+        match within(clock, patience, self.wait_for(&mut held)).await {
+            Some(Ok(())) => Ok(held),
+            Some(Err(error)) => Err(held.error("lock", "lock", &error)),
+            None => Err(store(format!(
+                "{path} has been locked for {} s by another process: `fuser {path}` names it",
+                patience.as_secs(),
+            ))),
         }
-        Ok(held)
+    }
+
+    /// Waits in line with those of this process first, so that at most one thread waits for the others.
+    async fn wait_for(&self, held: &mut Held) -> std::io::Result<()> {
+        let line = {
+            let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(lines.entry(held.name.clone()).or_default())
+        };
+        held.turn = Some(line.lock_owned().await);
+        if held.lock.try_lock().is_ok() {
+            return Ok(());
+        }
+        let waiting = held.lock.try_clone()?;
+        // Goes with whoever waits here, and the thread that tries for it goes with this.
+        let (_asks, gone) = mpsc::channel();
+        let (tell, told) = oneshot::channel();
+        // Not one of the runtime's: who holds the lock may need one of those to come to its end.
+        let trying = move || {
+            let _gone = tell.send(locked(&waiting, &gone)).is_err();
+        };
+        std::thread::Builder::new().name("lock".to_owned()).spawn(trying)?;
+        told.await.unwrap_or_else(|_| Err(std::io::ErrorKind::Interrupted.into()))
     }
 
     fn begin(&self, name: &CredentialName) -> Result<Held, Evidence> {
         let door = self.door()?;
         let lock = door.made(&file_of(name, "lock"), How::Lock)?;
-        Ok(Held { folder: self.clone(), door, name: name.clone(), proven: None, lock })
+        Ok(Held { folder: self.clone(), door, name: name.clone(), proven: None, lock, turn: None })
     }
 
     /// The credentials of which something is kept.
@@ -182,6 +201,21 @@ impl Folder {
         let entries = entries.map_err(|error| failed("list", &self.path, &error))?;
         let names = entries.filter_map(|entry| name_of(entry.ok()?.file_name().to_str()?));
         Ok(names.collect())
+    }
+}
+
+/// Tries for a lock until it is there, or nobody asks for it any more. A thread that the kernel wakes could
+/// not be called off: of a lock that a stopped process holds, each try would leave one behind.
+fn locked(file: &File, gone: &mpsc::Receiver<()>) -> std::io::Result<()> {
+    loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(error)) => return Err(error),
+            Ok(()) => return Ok(()),
+        }
+        if gone.recv_timeout(LOCK_GAP) != Err(mpsc::RecvTimeoutError::Timeout) {
+            return Err(std::io::ErrorKind::Interrupted.into());
+        }
     }
 }
 
@@ -215,8 +249,10 @@ pub struct Held {
     name: CredentialName,
     /// The successor's file, with its room taken on the disk.
     proven: Option<File>,
-    /// Goes last: dropping it lets the lock go.
+    /// Dropping it lets the lock go.
     lock: File,
+    /// Goes last: the next of this process finds the lock free.
+    turn: Option<OwnedMutexGuard<()>>,
 }
 
 impl Held {

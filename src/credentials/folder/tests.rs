@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use super::*;
-use crate::clock::SimClock;
+use crate::clock::{SimClock, SystemClock};
 use crate::credentials::mint::{Token, TokenValue};
 use crate::credentials::record::Grant;
 use crate::credentials::secret::Secret;
@@ -276,6 +276,35 @@ async fn who_waits_for_a_lock_gets_it_or_is_told_who_has_it() {
         drop(held);
     });
     assert!(waited.is_ok());
+}
+
+#[test]
+fn those_who_wait_for_a_lock_take_no_thread_from_who_holds_it_and_leave_none_behind() {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().max_blocking_threads(1).build().unwrap();
+    runtime.block_on(async {
+        let place = Place::new();
+        let (name, held) = (name(), place.held().await);
+        // Another folder in the place of another process.
+        let other = Folder::at(place.dir.path());
+        for folder in [&place.folder, &other] {
+            let wait = || folder.lock(&name, Duration::from_secs(90), &place.clock);
+            let waiting = futures_util::future::join_all([wait(), wait(), wait()]);
+            let (waited, ()) = tokio::join!(waiting, async {
+                tokio::task::yield_now().await;
+                let work_under_the_lock = tokio::task::spawn_blocking(|| ());
+                let patience = Duration::from_secs(10);
+                let done = within(&SystemClock, patience, work_under_the_lock).await;
+                place.clock.advance(Duration::from_secs(90));
+                assert!(done.is_some(), "no thread is left for who holds the lock");
+            });
+            assert!(waited.iter().all(Result::is_err));
+        }
+        drop(held);
+        let free = other.lock(&name, Duration::from_secs(1), &SystemClock).await;
+        assert!(free.is_ok(), "who has given up does not get it");
+    });
+    runtime.shutdown_background();
 }
 
 fn opener(identity: &Secret) -> Opener {
