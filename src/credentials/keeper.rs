@@ -85,6 +85,8 @@ pub struct Refused {
     pub standing: Box<Standing>,
     /// The reason in plain words, safe to show.
     pub words: String,
+    /// The one command that mends it, where one does.
+    pub mend: Option<String>,
 }
 
 /// See the module's words. Cheap to clone behind its `Arc`.
@@ -170,7 +172,8 @@ impl Keeper {
         };
         if let Some(words) = lacks(&record.standing, &need.scopes) {
             let standing = Box::new(record.standing);
-            return Err(Refused { standing, words: format!("{name}: {words}") });
+            let mend = one.nature.mend(&standing);
+            return Err(Refused { standing, words: format!("{name}: {words}"), mend });
         }
         self.lease(one, &record, Some(for_whom))
     }
@@ -199,10 +202,10 @@ impl Keeper {
         let event = Event::Failed { evidence: evidence.clone(), generation };
         let reported = self.inner.report(one, &event, fresh).await;
         if class != Class::TokenStale || fresh {
-            return Err(refusal(name, Failed::new(one.standing(), Some(evidence))));
+            return Err(refusal(one, Failed::new(one.standing(), Some(evidence))));
         }
         if let Err(failed) = reported {
-            return Err(refusal(name, failed));
+            return Err(refusal(one, failed));
         }
         let record = self.flight(one, why).await?;
         one.cured(record.standing.generation);
@@ -260,6 +263,7 @@ impl Keeper {
         self.inner.ones.get(name).ok_or_else(|| Refused {
             standing: Box::new(Standing::unknown(self.inner.world.clock.now())),
             words: format!("{name}: it is not declared in jada.yaml"),
+            mend: None,
         })
     }
 
@@ -269,12 +273,12 @@ impl Keeper {
         let flight = Arc::clone(&self.inner).fly(name.clone(), why);
         let landed = self.inner.flights.spawn(flight).await;
         let lost = |_| Err(Failed::new(one.standing(), None));
-        landed.unwrap_or_else(lost).map_err(|failed| refusal(&name, failed))
+        landed.unwrap_or_else(lost).map_err(|failed| refusal(one, failed))
     }
 
     fn lease(&self, one: &One, record: &Record, who: Option<&Use>) -> Result<Lease, Refused> {
         let Some(token) = record.token.clone() else {
-            return Err(refusal(&record.name, Failed::new(record.standing.clone(), None)));
+            return Err(refusal(one, Failed::new(record.standing.clone(), None)));
         };
         let inner = &self.inner;
         let mut entry = inner.audit.entry(record, Act::Inject, inner.world.clock.now());
@@ -303,7 +307,8 @@ fn lacks(standing: &Standing, scopes: &[String]) -> Option<String> {
 }
 
 /// The reason why there is no token, as plain words.
-fn refusal(name: &CredentialName, failed: Failed) -> Refused {
+fn refusal(one: &One, failed: Failed) -> Refused {
+    let name = &one.nature.name;
     let Failed { standing, evidence } = failed;
     let code = standing.error.as_ref().map(|code| format!(" ({code})")).unwrap_or_default();
     let seen = evidence.map_or_else(|| standing.words.clone(), |evidence| evidence.words);
@@ -317,7 +322,8 @@ fn refusal(name: &CredentialName, failed: Failed) -> Refused {
         (_, Some(_)) if standing.generation == 0 => seen,
         (_, Some(class)) => format!("{}{code}; {seen}", class.sentence()),
     };
-    Refused { standing, words: format!("{name}: {words}") }
+    let mend = one.nature.mend(&standing);
+    Refused { standing, words: format!("{name}: {words}"), mend }
 }
 
 /// The secrets of a token, the telling one first.

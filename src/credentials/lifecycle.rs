@@ -42,6 +42,8 @@ pub struct Facts {
     pub lost_answer: bool,
     /// Whether the refused token had been made because the one before it was refused too.
     pub fresh: bool,
+    /// Whether a person has to consent.
+    pub consents: bool,
     /// Whether an exchange could show that a passed end has not come.
     pub refreshes: bool,
     /// The earliest known end by now.
@@ -228,8 +230,9 @@ fn succeeded(next: &mut Standing, success: &Success, now: Timestamp, facts: &Fac
     next.usable_until = Some(success.usable_until);
     let scopes_short =
         next.state == State::ReauthRequired && next.class == Some(Class::ScopeMissing);
-    // A refusal by an API told no scope: only a new consent can show that it is mended.
-    let told_by_api = scopes_short && next.missing_scopes.is_empty();
+    // A refusal by an API told no scope: only a new consent can show that it is mended. Where nobody can
+    // consent, the next use shows it.
+    let told_by_api = scopes_short && next.missing_scopes.is_empty() && facts.consents;
     if let Some(missing) = &success.missing_scopes
         && !told_by_api
     {

@@ -12,10 +12,14 @@ use super::declare::{
     Aws, AwsKeys, Declaration, GoogleClient, Provider, Seal, SecretPlace, StaticSecret,
 };
 use super::horizon::{DAY, Terms};
-use crate::model::{CredentialName, KnownEnd};
+use crate::model::{CredentialName, KnownEnd, Standing};
 
 /// Google ends a grant that is not used for half a year.
 const GOOGLE_IDLE: Duration = DAY.saturating_mul(180);
+
+/// How long all exchanges of one turn take at most. There are three where an answer is lost, each of a
+/// program for the client's secret (30 s), the issuer's metadata (2 × 10 s) and the request (30 s).
+const TURN: Duration = Duration::from_secs(3 * 80);
 
 /// What follows from a declaration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +42,8 @@ pub struct Nature {
     pub terms: Terms,
     /// What is asked for.
     pub scopes: Vec<String>,
+    /// How long a program may take that its token comes from; zero where none does.
+    pub program: Duration,
     /// Where its secrets are kept, the identity of its seal not among them.
     pub places: Vec<SecretPlace>,
     /// The files that it is made of: a change there is a reason to try again.
@@ -76,6 +82,10 @@ impl Nature {
             refreshes: !matches!(provider, Provider::Static(_) | Provider::Aws(_)),
             terms: terms(provider),
             scopes: provider.scopes().map(<[String]>::to_vec).unwrap_or_default(),
+            program: match provider {
+                Provider::Exec(exec) => exec.timeout,
+                _ => Duration::ZERO,
+            },
             places,
             sources,
         }
@@ -83,6 +93,19 @@ impl Nature {
 }
 
 impl Nature {
+    /// Longest wait for another process that holds the lock: more than its turn takes.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        TURN.saturating_add(self.program).saturating_add(Duration::from_secs(60))
+    }
+
+    /// The one command that mends it. Where nobody can log in, that is another try, once its words are
+    /// followed.
+    #[must_use]
+    pub fn mend(&self, standing: &Standing) -> Option<String> {
+        standing.mend(&self.name, self.has_grant)
+    }
+
     /// The last characters of the client's public name, enough to tell a few clients apart.
     #[must_use]
     pub fn client_tail(&self) -> Option<String> {

@@ -78,7 +78,7 @@ impl Fault {
 /// # Errors
 /// Evidence of class `local-store`.
 pub async fn begin(ask: &Ask<'_>) -> Result<Option<Record>, Evidence> {
-    let mut held = ask.folder.lock(&ask.nature.name, refresh::LOCK_PATIENCE, ask.clock).await?;
+    let mut held = ask.folder.lock(&ask.nature.name, ask.nature.patience(), ask.clock).await?;
     let record = held.read()?;
     refresh::off(move || held.prove_writable()).await?;
     let known = record.clone().unwrap_or_else(|| refresh::blank(ask));
@@ -277,7 +277,7 @@ fn advanced(ask: &Ask<'_>, record: &mut Record, event: &Event) {
 /// Changes a record under its lock. One of another provider gives way to a new one.
 async fn change(ask: &Ask<'_>, edit: impl FnOnce(&mut Record)) -> Result<Changed, Evidence> {
     let name = &ask.nature.name;
-    let mut held = ask.folder.lock(name, refresh::LOCK_PATIENCE, ask.clock).await?;
+    let mut held = ask.folder.lock(name, ask.nature.patience(), ask.clock).await?;
     let before = held.read()?;
     let mut now = refresh::blank(ask);
     match &before {
@@ -317,6 +317,7 @@ mod tests {
             rotates,
             lost_answer: false,
             fresh: false,
+            consents: true,
             refreshes: true,
             horizon: None,
         }

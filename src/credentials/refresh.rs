@@ -27,12 +27,6 @@ use super::record::{Grant, Record};
 use crate::clock::Clock;
 use crate::model::{CredentialClass as Class, CredentialState as State, Standing};
 
-/// Longest wait for another process that holds the lock: more than all its exchanges may take.
-pub(super) const LOCK_PATIENCE: Duration = Duration::from_secs(150);
-
-/// A token that is good for less is no token: a request takes its time.
-const LEAST_TTL: Duration = Duration::from_secs(30);
-
 /// Why a token is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
@@ -126,7 +120,7 @@ impl Failed {
 pub async fn refresh(ask: &Ask<'_>, mint: Mint<'_>) -> Result<Fresh, Failed> {
     let name = &ask.nature.name;
     step(2);
-    let locked = ask.folder.lock(name, LOCK_PATIENCE, ask.clock).await;
+    let locked = ask.folder.lock(name, ask.nature.patience(), ask.clock).await;
     let read = locked.and_then(|held| held.read().map(|record| (held, record)));
     let (held, record) = match read {
         Ok(read) => read,
@@ -164,7 +158,7 @@ pub async fn refresh(ask: &Ask<'_>, mint: Mint<'_>) -> Result<Fresh, Failed> {
 /// # Errors
 /// [`Failed`] where the record can't be read or written.
 pub async fn report(ask: &Ask<'_>, event: &Event, fresh: bool) -> Result<Record, Failed> {
-    let held = ask.folder.lock(&ask.nature.name, LOCK_PATIENCE, ask.clock).await;
+    let held = ask.folder.lock(&ask.nature.name, ask.nature.patience(), ask.clock).await;
     let read = held.and_then(|held| held.read().map(|record| (held, record)));
     let (held, record) = read.map_err(|evidence| out_of_reach(ask, None, evidence))?;
     let mut record = record.unwrap_or_else(|| blank(ask));
@@ -198,7 +192,7 @@ pub(super) fn blank(ask: &Ask<'_>) -> Record {
 /// Whether the token at hand is good for so long.
 #[must_use]
 pub fn is_usable(standing: &Standing, min_ttl: Duration, now: Timestamp) -> bool {
-    let needed = horizon::after(now, min_ttl.max(LEAST_TTL));
+    let needed = horizon::after(now, min_ttl.max(Standing::LEAST_TTL));
     standing.usable_until.is_some_and(|until| until >= needed)
 }
 
@@ -405,6 +399,7 @@ pub fn memory_facts(nature: &Nature) -> Facts {
         rotates: nature.rotates.unwrap_or(true),
         lost_answer: false,
         fresh: false,
+        consents: nature.has_grant,
         refreshes: nature.refreshes,
         horizon: None,
     }

@@ -9,9 +9,7 @@ use jiff::Timestamp;
 
 use super::horizon;
 use super::nature::Nature;
-use crate::model::{
-    CredentialClass as Class, CredentialName, CredentialState as State, Severity, Standing,
-};
+use crate::model::{CredentialClass as Class, CredentialState as State, Severity, Standing};
 
 /// How long a refresh may fail in silence while the token at hand is still good.
 const PATIENCE: Duration = Duration::from_mins(15);
@@ -58,7 +56,7 @@ pub fn trouble(nature: &Nature, standing: &Standing, now: Timestamp) -> Option<T
         class,
         title: title(nature, standing, class),
         detail: detail(nature, standing, class),
-        mend: standing.mend(&nature.name).unwrap_or_default(),
+        mend: nature.mend(standing).unwrap_or_default(),
     })
 }
 
@@ -121,14 +119,15 @@ fn first_step(nature: &Nature, class: Class) -> Option<String> {
 
 /// Why a job that needs it does not start, in one line.
 #[must_use]
-pub fn blocked_words(name: &CredentialName, standing: &Standing) -> String {
+pub fn blocked_words(nature: &Nature, standing: &Standing) -> String {
+    let name = &nature.name;
     let why = match (standing.state, standing.cause()) {
         (State::Paused, _) => "it is paused".to_owned(),
         (_, Some(cause)) => cause.to_owned(),
         (state, None) => format!("it is {}", state.word()),
     };
     let code = standing.error.as_ref().map_or_else(String::new, |code| format!(" ({code})"));
-    let fix = standing.mend(name).map_or_else(String::new, |fix| format!("; fix: {fix}"));
+    let fix = nature.mend(standing).map_or_else(String::new, |fix| format!("; fix: {fix}"));
     format!("credential {name}: {why}{code}{fix}")
 }
 
@@ -147,6 +146,7 @@ pub fn looks_again(standing: &Standing, now: Timestamp) -> Option<Timestamp> {
 mod tests {
     use super::*;
     use crate::credentials::horizon::Terms;
+    use crate::model::CredentialName;
 
     fn at(text: &str) -> Timestamp {
         text.parse().expect("an instant")
@@ -163,6 +163,7 @@ mod tests {
             refreshes: true,
             terms: Terms::default(),
             scopes: Vec::new(),
+            program: Duration::ZERO,
             sources: Vec::new(),
             places: Vec::new(),
         }
@@ -176,6 +177,7 @@ mod tests {
             error: Some("invalid_grant".to_owned()),
             words: "HTTP 400 invalid_grant from oauth2.googleapis.com".to_owned(),
             deaths: vec![at("2026-11-18T08:00:00Z"), now],
+            generation: 4,
             ..Standing::unknown(now)
         }
     }
@@ -194,7 +196,7 @@ mod tests {
         jadactl auth login google/ops
         "
         );
-        insta::assert_snapshot!(blocked_words(&nature().name, &dead()), @"credential google/ops: its grant is no longer valid: expired, revoked, or replaced (invalid_grant); fix: jadactl auth login google/ops");
+        insta::assert_snapshot!(blocked_words(&nature(), &dead()), @"credential google/ops: its grant is no longer valid: expired, revoked, or replaced (invalid_grant); fix: jadactl auth login google/ops");
     }
 
     #[test]
@@ -224,6 +226,23 @@ mod tests {
             let told = trouble(&nature(), &standing, now).map(|told| told.severity);
             assert_eq!(told, want, "{standing:?}");
         }
+    }
+
+    #[test]
+    fn who_never_logged_in_has_lost_nothing_and_who_can_t_is_not_told_to() {
+        let now = at("2026-11-25T09:00:00Z");
+        let vacant = Standing { generation: 0, error: None, ..dead() };
+        let told = trouble(&nature(), &vacant, now).expect("trouble");
+        assert_eq!(told.title, "credential google/ops: nobody has logged in yet");
+        assert_eq!(told.mend, "jadactl auth login google/ops");
+        let words = blocked_words(&nature(), &vacant);
+        let want =
+            "credential google/ops: nobody has logged in yet; fix: jadactl auth login google/ops";
+        assert_eq!(words, want);
+        let short = Standing { class: Some(Class::ScopeMissing), ..dead() };
+        let account = Nature { has_grant: false, ..nature() };
+        let told = trouble(&account, &short, now).expect("trouble");
+        assert_eq!(told.mend, "jadactl auth refresh google/ops", "it knows no login");
     }
 
     #[test]

@@ -3,17 +3,19 @@
 //! Owns the way from a standing to held jobs and to one incident for each cause. Refuses to know tokens and
 //! how a standing comes about (`credentials/`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::dispatch::Dispatcher;
 use super::draft::{Draft, Then};
+use super::incidents::Said;
 use crate::credentials::declare::Declaration;
 use crate::credentials::nature::Nature;
 use crate::credentials::trouble::{self, Trouble};
-use crate::model::{CredentialName, IncidentChange, JobId, JobName, Standing};
+use crate::model::{CredentialName, CredentialState, IncidentChange, JobId, Standing};
 use crate::spec::Job;
 use crate::store::Change;
 
@@ -22,6 +24,10 @@ pub type Standings = BTreeMap<CredentialName, Standing>;
 
 /// Blocked runs of one job that are looked at when its credential works again.
 const TAIL: u32 = 1000;
+
+/// How long after an attempt that a credential ended its job is looked at, where nothing held it in
+/// between: not at once, or a credential that only looks well would be asked in a tight loop.
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
 
 /// What the engine knows of credentials.
 #[derive(Clone, Debug)]
@@ -71,7 +77,8 @@ impl Dispatcher {
             return;
         }
         self.standings = Arc::clone(&standings);
-        self.credentials_at = next_look(&standings, now);
+        let again = self.blocked.extract_if(.., |_, at| *at <= now).map(|(job, _)| job);
+        let again: BTreeSet<JobId> = again.collect();
         let bound: Vec<(JobId, Arc<Job>)> = self
             .jobs
             .iter()
@@ -79,16 +86,36 @@ impl Dispatcher {
             .map(|(id, job)| (*id, Arc::clone(job)))
             .collect();
         for (id, job) in &bound {
-            let held = held(job, &standings, now);
+            let held = self.held_by(job, &standings, now);
             let free = held.is_none();
             let before = self.state.set_held(*id, held);
-            if free && (before || self.fresh) {
+            if free && (before || self.fresh || again.contains(id)) {
                 self.let_go(draft, *id, now).await;
             }
         }
+        let looks = next_look(&standings, now).into_iter().chain(self.blocked.values().copied());
+        self.credentials_at = looks.min();
         for change in self.credential_incidents(&standings, &bound, now) {
             self.plan_incident(draft, change);
         }
+    }
+
+    /// Notes that an attempt has just ended its run as blocked. By the time that this is written down the
+    /// trouble may be over, and then no change of a standing lets the run go.
+    pub(super) fn note_blocked(&mut self, job: JobId, now: Timestamp) {
+        let at = now.saturating_add(LOOK_AGAIN).unwrap_or(Timestamp::MAX);
+        self.blocked.insert(job, at);
+        self.credentials_at = self.credentials_at.into_iter().chain([at]).min();
+    }
+
+    /// Why a job can't start for lack of a credential, if it can't.
+    fn held_by(&self, job: &Job, standings: &Standings, now: Timestamp) -> Option<Arc<str>> {
+        job.bindings.iter().find_map(|binding| {
+            let standing = standings.get(&binding.credential)?;
+            let nature = self.parts.credentials.natures.get(&binding.credential)?;
+            let holds = standing.holds(binding, now);
+            holds.then(|| trouble::blocked_words(nature, standing).into())
+        })
     }
 
     /// Queues again what catch-up wants of the runs that were blocked.
@@ -123,63 +150,94 @@ impl Dispatcher {
         }
         let mut changes = Vec::new();
         for (key, (trouble, names)) in &troubles {
-            let uses = |job: &&Arc<Job>| job.credentials().any(|one| names.contains(&one));
-            let mut jobs: Vec<&Arc<Job>> = bound.iter().map(|(_, job)| job).filter(uses).collect();
-            jobs.sort_by(|one, other| one.name.cmp(&other.name));
-            if let Some(change) = opened(trouble, names, &jobs, self.open.detail(key)) {
+            let change = opening(trouble, names, &using(bound, names));
+            if self.open.said(key) != Said::by(&change).as_ref() {
                 changes.push(change);
             }
         }
-        let over = self.open.keys().filter(|key| is_ours(key) && !troubles.contains_key(*key));
-        changes.extend(over.map(|key| IncidentChange::Resolve {
-            key: key.clone(),
-            note: "it works again, or is gone".to_owned(),
-            notify: everybody(bound.iter().map(|(_, job)| job)),
-        }));
+        let open = self.open.keys().filter(|key| is_ours(key) && !troubles.contains_key(*key));
+        for key in open {
+            let names = self.concerned(key);
+            let Some(note) = over(&names, standings) else { continue };
+            let told = self.open.said(key).map(|said| said.affected.as_slice()).unwrap_or_default();
+            let told = told.iter().filter_map(|name| self.catalog.jobs.get(name));
+            changes.push(IncidentChange::Resolve {
+                key: key.clone(),
+                note,
+                notify: everybody(using(bound, &names).into_iter().chain(told)),
+            });
+        }
         changes
+    }
+
+    /// The credentials that the key of an incident is about, as far as they are declared.
+    fn concerned(&self, key: &str) -> Vec<&CredentialName> {
+        let natures = self.parts.credentials.natures.iter();
+        let client = key.strip_prefix("client/");
+        let is_it = |(name, nature): &(&CredentialName, &Nature)| match client {
+            Some(client) => nature.client.as_deref() == Some(client),
+            None => key.strip_prefix("credential/") == Some(name.as_str()),
+        };
+        natures.filter(is_it).map(|(name, _)| name).collect()
     }
 }
 
-/// Why a job can't start for lack of a credential, if it can't.
-fn held(job: &Job, standings: &Standings, now: Timestamp) -> Option<Arc<str>> {
-    let holds = |binding: &&crate::model::Binding| {
-        standings.get(&binding.credential).is_some_and(|one| one.holds(binding, now))
+/// The jobs that use any of these, by name.
+fn using<'j>(bound: &'j [(JobId, Arc<Job>)], names: &[&CredentialName]) -> Vec<&'j Arc<Job>> {
+    let uses = |job: &&Arc<Job>| job.credentials().any(|one| names.contains(&one));
+    let mut jobs: Vec<&Arc<Job>> = bound.iter().map(|(_, job)| job).filter(uses).collect();
+    jobs.sort_by(|one, other| one.name.cmp(&other.name));
+    jobs
+}
+
+/// Why an incident without a trouble is over, in words; `None` while nobody knows that it is: one that is
+/// to be tried first, or fails in another way for a short time, has not shown that it works.
+fn over(names: &[&CredentialName], standings: &Standings) -> Option<String> {
+    use CredentialState as State;
+    let known: Vec<_> =
+        names.iter().filter_map(|name| Some((*name, standings.get(*name)?))).collect();
+    let is = |states: &[State]| {
+        let found = known.iter().find(|(_, standing)| states.contains(&standing.state));
+        found.map(|(name, _)| *name)
     };
-    let credential = &job.bindings.iter().find(holds)?.credential;
-    Some(trouble::blocked_words(credential, standings.get(credential)?).into())
+    if known.is_empty() {
+        return Some("it is not declared any more".to_owned());
+    }
+    if is(&[State::Unknown, State::RefreshFailing]).is_some() {
+        return None;
+    }
+    if let Some(name) = is(&[State::ReauthRequired, State::Misconfigured, State::Skewed]) {
+        return Some(format!("{name} has another trouble now, which is told instead"));
+    }
+    Some(match (is(&[State::Revoked]), is(&[State::Paused])) {
+        (Some(name), _) => format!("{name} was revoked on purpose"),
+        (None, Some(name)) => format!("{name} is paused: jadactl auth resume {name}"),
+        (None, None) => "it works again".to_owned(),
+    })
 }
 
 fn is_ours(key: &str) -> bool {
     key.starts_with("credential/") || key.starts_with("client/")
 }
 
-/// The incident as it is to be; `None` where it says so already.
-fn opened(
-    trouble: &Trouble,
-    names: &[&CredentialName],
-    jobs: &[&Arc<Job>],
-    said: Option<&str>,
-) -> Option<IncidentChange> {
+/// The incident as it is to be.
+fn opening(trouble: &Trouble, names: &[&CredentialName], jobs: &[&Arc<Job>]) -> IncidentChange {
     let mut detail = trouble.detail.clone();
     if names.len() > 1 {
         let names: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
         detail = format!("{detail}\ncredentials: {}", names.join(", "));
     }
-    if said == Some(detail.as_str()) {
-        return None;
-    }
-    let affected: Vec<JobName> = jobs.iter().map(|job| job.name.clone()).collect();
-    Some(IncidentChange::Open {
+    IncidentChange::Open {
         key: trouble.key.clone(),
         severity: trouble.severity,
         class: trouble.class.word().to_owned(),
         root: trouble.key.clone(),
-        affected,
+        affected: jobs.iter().map(|job| job.name.clone()).collect(),
         title: trouble.title.clone(),
         detail,
         mend: trouble.mend.clone(),
         notify: everybody(jobs.iter().copied()),
-    })
+    }
 }
 
 /// Whom the jobs tell of their own troubles: they are told of what holds them.
@@ -195,4 +253,38 @@ fn everybody<'j>(jobs: impl Iterator<Item = &'j Arc<Job>>) -> Vec<Arc<str>> {
 fn next_look(standings: &Standings, now: Timestamp) -> Option<Timestamp> {
     let ends = standings.values().filter_map(|standing| trouble::looks_again(standing, now));
     ends.min()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_incident_is_over_only_by_what_is_known() {
+        use CredentialState as State;
+        let (one, other) =
+            (CredentialName::parse("a/one").unwrap(), CredentialName::parse("a/two").unwrap());
+        let told = |states: &[State]| {
+            let names = [&one, &other];
+            let standing = |state| Standing { state, ..Standing::unknown(Timestamp::UNIX_EPOCH) };
+            let pairs = names.iter().zip(states);
+            let standings =
+                pairs.map(|(name, state)| ((*name).clone(), standing(*state))).collect();
+            over(&names, &standings)
+        };
+        let cases: &[(&[State], Option<&str>)] = &[
+            (&[], Some("it is not declared any more")),
+            (&[State::Healthy], Some("it works again")),
+            (&[State::Expiring, State::Healthy], Some("it works again")),
+            (&[State::Unknown], None),
+            (&[State::Healthy, State::Unknown], None),
+            (&[State::RefreshFailing], None),
+            (&[State::Paused], Some("a/one is paused: jadactl auth resume a/one")),
+            (&[State::Healthy, State::Revoked], Some("a/two was revoked on purpose")),
+            (&[State::Misconfigured], Some("a/one has another trouble now, which is told instead")),
+        ];
+        for (states, want) in cases {
+            assert_eq!(told(states).as_deref(), *want, "{states:?}");
+        }
+    }
 }

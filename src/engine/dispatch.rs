@@ -4,7 +4,7 @@
 //! then lets its consequences happen. Where the store disagrees with the image, or a commit fails, the image
 //! is built again from the store, which is also how a start begins: there is no other recovery path.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -112,6 +112,8 @@ pub struct Dispatcher {
     pub(super) standings: Arc<Standings>,
     /// When the credentials' standings say something else by the time alone.
     pub(super) credentials_at: Option<Timestamp>,
+    /// Jobs of which an attempt has ended a run as blocked, and when they are looked at.
+    pub(super) blocked: BTreeMap<JobId, Timestamp>,
     /// Who waits for the catalog to be in force.
     pub(super) installed_for: Vec<oneshot::Sender<()>>,
     held: Option<Held>,
@@ -162,6 +164,7 @@ impl Dispatcher {
             going_on: HashSet::new(),
             standings: Arc::default(),
             credentials_at: None,
+            blocked: BTreeMap::new(),
             installed_for: Vec::new(),
             held: None,
             lost: false,

@@ -73,8 +73,10 @@ impl Dispatcher {
                 continue;
             }
             let Some(plan) = self.state.ended(ended.run, &ended.outcome, now) else { continue };
-            if matches!(plan.next, RunState::Finished { .. }) {
-                draft.end(job, ended.run, &ended.outcome);
+            match plan.next {
+                RunState::Finished { .. } => draft.end(job, ended.run, &ended.outcome),
+                RunState::NotRun { .. } => self.note_blocked(job, now),
+                RunState::Queued { .. } | RunState::Running { .. } => {}
             }
             let change = Change::End {
                 run: ended.run,

@@ -21,12 +21,48 @@ const STUCK: &str = "/stuck";
 
 /// The incidents that are open, with what they say.
 #[derive(Debug, Default)]
-pub(super) struct Open(BTreeMap<String, String>);
+pub(super) struct Open(BTreeMap<String, Said>);
+
+/// What an open incident says.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Said {
+    pub(super) class: String,
+    pub(super) severity: Severity,
+    pub(super) title: String,
+    pub(super) detail: String,
+    pub(super) mend: String,
+    pub(super) affected: Vec<JobName>,
+}
+
+impl Said {
+    /// What the opening of an incident says; `None` of an end.
+    pub(super) fn by(change: &IncidentChange) -> Option<Self> {
+        let IncidentChange::Open { class, severity, title, detail, mend, affected, .. } = change
+        else {
+            return None;
+        };
+        Some(Self {
+            class: class.clone(),
+            severity: *severity,
+            title: title.clone(),
+            detail: detail.clone(),
+            mend: mend.clone(),
+            affected: affected.clone(),
+        })
+    }
+}
 
 impl Open {
     pub(super) fn from_stored(incidents: &[Incident]) -> Self {
-        let pairs = incidents.iter().map(|one| (one.key.clone(), one.detail.clone()));
-        Self(pairs.collect())
+        let said = |one: &Incident| Said {
+            class: one.class.clone(),
+            severity: one.severity,
+            title: one.title.clone(),
+            detail: one.detail.clone(),
+            mend: one.mend.clone(),
+            affected: one.affected.clone(),
+        };
+        Self(incidents.iter().map(|one| (one.key.clone(), said(one))).collect())
     }
 
     /// The keys of those that are open.
@@ -35,17 +71,17 @@ impl Open {
     }
 
     /// What an open one says.
-    pub(super) fn detail(&self, key: &str) -> Option<&str> {
-        self.0.get(key).map(String::as_str)
+    pub(super) fn said(&self, key: &str) -> Option<&Said> {
+        self.0.get(key)
     }
 
     /// Notes a change that is about to be committed.
     pub(super) fn note(&mut self, change: &IncidentChange) {
-        match change {
-            IncidentChange::Open { key, detail, .. } => {
-                self.0.insert(key.clone(), detail.clone());
+        match (change, Said::by(change)) {
+            (IncidentChange::Open { key, .. }, Some(said)) => {
+                self.0.insert(key.clone(), said);
             }
-            IncidentChange::Resolve { key, .. } => {
+            (IncidentChange::Open { key, .. } | IncidentChange::Resolve { key, .. }, _) => {
                 self.0.remove(key);
             }
         }
@@ -110,7 +146,7 @@ impl Open {
         let mut bad = BTreeSet::new();
         for (file, problems) in problems(catalog) {
             let key = format!("{FILE}{file}");
-            if self.0.get(&key) != Some(&problems.detail) {
+            if self.0.get(&key).is_none_or(|said| said.detail != problems.detail) {
                 changes.push(IncidentChange::Open {
                     key: key.clone(),
                     class: "configuration".to_owned(),

@@ -296,7 +296,7 @@ fn content(token: &Token) -> Zeroizing<String> {
 pub(super) fn blocked(binding: &Binding, refused: Refused, now: Timestamp) -> Failure {
     let credential = &binding.credential;
     let blocks = refused.standing.holds(binding, now);
-    let fix = refused.standing.mend(credential).filter(|_| blocks);
+    let fix = refused.mend.filter(|_| blocks);
     let message = refused.words + &fix.map_or_else(String::new, |fix| format!("{FIX}{fix}"));
     let failure = Failure::new(FailureClass::Unauthorized, message);
     Failure { blocked_by: blocks.then(|| credential.clone()), ..failure }

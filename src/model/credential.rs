@@ -303,10 +303,13 @@ impl Standing {
         self.words.starts_with(Self::DRILL)
     }
 
+    /// A token that is good for less is no token: a request takes its time.
+    pub const LEAST_TTL: Duration = Duration::from_secs(30);
+
     /// The one command that mends it, or that looks again once its words are followed; `None` where there
-    /// is nothing to mend.
+    /// is nothing to mend. `consents` says whether a person can log in to it.
     #[must_use]
-    pub fn mend(&self, name: &CredentialName) -> Option<String> {
+    pub fn mend(&self, name: &CredentialName, consents: bool) -> Option<String> {
         use CredentialClass as Class;
         // An end that the settings declare is that of a key; every other one is that of a consent.
         let of_key = self.horizon.as_ref().is_some_and(|end| end.clock.contains("expires_on"));
@@ -322,7 +325,11 @@ impl Standing {
                 | CredentialState::ReauthRequired,
                 _,
             )
-            | (_, Some(Class::ReauthRequired | Class::ReauthPolicy)) => "login",
+            | (_, Some(Class::ReauthRequired | Class::ReauthPolicy))
+                if consents =>
+            {
+                "login"
+            }
             _ => "refresh",
         };
         Some(format!("jadactl auth {verb} {name}"))
@@ -343,7 +350,8 @@ impl Standing {
                 binding.scopes.is_empty() || binding.scopes.iter().any(missing)
             }
             CredentialState::RefreshFailing | CredentialState::Skewed => {
-                let needed = now.saturating_add(binding.min_ttl).unwrap_or(Timestamp::MAX);
+                let ttl = binding.min_ttl.max(Self::LEAST_TTL);
+                let needed = now.saturating_add(ttl).unwrap_or(Timestamp::MAX);
                 self.usable_until.is_none_or(|until| until < needed)
             }
             CredentialState::ReauthRequired

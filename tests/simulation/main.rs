@@ -14,6 +14,7 @@ use jada::model::{CredentialName, CredentialState, FailureClass, JobName, Outcom
 use world::{Chance, World};
 
 const MINUTE: Duration = Duration::from_mins(1);
+const SECOND: Duration = Duration::from_secs(1);
 
 fn seeds() -> std::ops::Range<u64> {
     let number = |name| std::env::var(name).ok().and_then(|text: String| text.parse::<u64>().ok());
@@ -452,6 +453,53 @@ async fn a_dead_credential_is_one_incident_and_its_slots_are_let_go_when_it_is_m
     assert_eq!(states(&world, "b").await, "rbbp", "lost with the kill, it waits for its retry");
     assert_eq!(world.started(), begun + 2, "what was let go once is not let go again");
     assert!(world.open_incidents().await.iter().all(|one| one.key != "credential/test/one"));
+}
+
+#[tokio::test]
+async fn a_run_that_was_blocked_as_its_credential_was_mended_is_let_go() {
+    let job = "schedule: { every: 30m }\ncredentials: { api: test/one }\n\
+               command: { run: ['true'] }\n";
+    let mut world = World::with(&[("a.yaml", job)]).await;
+    world.set_standing(CredentialState::Healthy);
+    world.pass(30 * MINUTE);
+    world.settle().await;
+    // By the time that the attempt's end is heard, the trouble is over: no standing changes any more.
+    world.end("a", dead());
+    world.settle().await;
+    assert_eq!(states(&world, "a").await, "b");
+    let begun = world.started();
+    world.pass(29 * SECOND);
+    world.settle().await;
+    assert_eq!(world.started(), begun, "a credential that only looks well is not asked in a loop");
+    world.pass(SECOND);
+    world.settle().await;
+    assert_eq!(world.started(), begun + 1, "it waits for no other trouble to be over");
+}
+
+#[tokio::test]
+async fn the_incident_of_a_credential_ends_when_it_has_worked_and_names_the_jobs_of_now() {
+    let job = |credentials: &str| {
+        format!("schedule: {{ every: 30m }}\n{credentials}command: {{ run: ['true'] }}\n")
+    };
+    let bound = job("credentials: { api: test/one }\n");
+    let mut world = World::with(&[("a.yaml", &bound), ("b.yaml", &job(""))]).await;
+    world.set_standing(CredentialState::ReauthRequired);
+    world.settle().await;
+    world.write("b.yaml", &bound).await;
+    world.settle().await;
+    let open = world.open_incidents().await;
+    let affected: Vec<&str> = open[0].affected.iter().map(JobName::as_str).collect();
+    assert_eq!(affected, ["a", "b"], "it tells who waits now, not who did at first");
+    world.write("a.yaml", &job("")).await;
+    world.settle().await;
+    assert_eq!(world.open_incidents().await[0].affected.len(), 1);
+    // Something was put in place, and nobody has tried it.
+    world.set_standing(CredentialState::Unknown);
+    world.settle().await;
+    assert_eq!(world.open_incidents().await.len(), 1, "nothing has shown that it works");
+    world.set_standing(CredentialState::Healthy);
+    world.settle().await;
+    assert!(world.open_incidents().await.is_empty());
 }
 
 /// An attempt that ended since its credential was refused.

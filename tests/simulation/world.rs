@@ -595,7 +595,8 @@ impl World {
 
 fn settings(root: &Path) -> Settings {
     let file = root.join("jada.yaml");
-    let text = "credentials: { test/one: { env: { variable: TEST_TOKEN } } }\n";
+    let text = "credentials: { test/one: { oauth2: { token_url: 'https://localhost/token', \
+                client_id: jada, scopes: [a] } } }\n";
     std::fs::write(&file, text).expect("written");
     let mut settings = jada::spec::config::read(&file).settings;
     settings.limits.pools = [("small".to_owned(), 1)].into();

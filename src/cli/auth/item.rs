@@ -43,6 +43,9 @@ pub(super) struct Item {
     pub(super) fix: Option<String>,
     /// Earlier times at which a person had to mend it.
     pub(super) deaths: Vec<Timestamp>,
+    /// Whether a person can log in to it.
+    #[serde(skip)]
+    consents: bool,
 }
 
 impl Item {
@@ -109,6 +112,7 @@ impl Item {
             next_try: None,
             fix: None,
             deaths: Vec::new(),
+            consents: provider.spends_a_grant(),
         };
         match record {
             Some(record) => item.stands(&record.standing),
@@ -156,7 +160,7 @@ impl Item {
         self.horizon.clone_from(&standing.horizon);
         self.since = Some(standing.since);
         self.words.clone_from(&standing.words);
-        self.fix = standing.mend(&self.name);
+        self.fix = standing.mend(&self.name, self.consents);
         self.deaths.clone_from(&standing.deaths);
     }
 

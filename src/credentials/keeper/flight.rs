@@ -19,7 +19,6 @@ use crate::credentials::lifecycle::{self, Event};
 use crate::credentials::providers::{self, read_place};
 use crate::credentials::record::{Grant, Record};
 use crate::credentials::refresh::{self, Ask, Failed, Unsaved, Why};
-use crate::credentials::secret::Secret;
 use crate::model::{CredentialClass as Class, CredentialName, Standing};
 
 /// Longest wait before the next try to write what is in memory alone.
@@ -247,16 +246,11 @@ impl Inner {
         for place in &one.nature.places {
             // A program is run when its secret is needed, and not to know what to hide.
             if !matches!(place, SecretPlace::Exec(_)) {
-                made_of.extend(read_place(place, &self.world).await.ok().filter(is_one_secret));
+                made_of.extend(read_place(place, &self.world).await.ok());
             }
         }
         one.live().made_of = made_of;
         self.tell(one);
         !first
     }
-}
-
-/// Documents hold secrets and much else besides; what is in them has well-known shapes.
-fn is_one_secret(text: &Secret) -> bool {
-    !text.expose().trim_start().starts_with(['{', '[']) && !text.expose().contains('\n')
 }

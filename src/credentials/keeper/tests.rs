@@ -114,6 +114,7 @@ impl Stage {
             rotates: false,
             lost_answer: false,
             fresh: false,
+            consents: true,
             refreshes: true,
             horizon: None,
         };
@@ -434,6 +435,35 @@ async fn a_key_in_a_file_is_replaced_while_the_daemon_runs() {
     assert!(lease.generation > first.generation);
     let record = fs::read_to_string(stage.folder.record_path(&name("test/one"))).unwrap();
     assert!(!record.contains("canary"), "its source has it, and no copy");
+}
+
+#[tokio::test]
+async fn what_is_secret_in_a_document_is_hidden_too() {
+    let mut stage = Stage::new();
+    let client = r#"{"installed": {"client_id": "id-1", "client_secret": "canary-of-a-client"}}"#;
+    let google = Google {
+        account: None,
+        client: GoogleClient::Json(SecretPlace::File(stage.file("client", client))),
+        scopes: Vec::new(),
+        testing: false,
+    };
+    stage.declare("test/one", Provider::Google(google));
+    let pem =
+        "-----BEGIN RSA PRIVATE KEY-----\ncanaryFirstLineOfTheKey\n-----END RSA PRIVATE KEY-----\n";
+    let app = GithubApp {
+        app_id: 1,
+        installation_id: 1,
+        key: SecretPlace::File(stage.file("pem", pem)),
+        repositories: Vec::new(),
+        permissions: BTreeMap::new(),
+        api_url: stage.fake.url(""),
+    };
+    stage.declare("test/two", Provider::GithubApp(app));
+    let keeper = stage.keeper().await;
+    for secret in ["canary-of-a-client", "canaryFirstLineOfTheKey"] {
+        assert_eq!(keeper.redactor().hide(&format!("got {secret}.")), "got [redacted].");
+    }
+    assert_eq!(keeper.redactor().hide("id-1 at installed"), "id-1 at installed");
 }
 
 #[tokio::test]

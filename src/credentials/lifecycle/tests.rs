@@ -15,6 +15,7 @@ fn facts() -> Facts {
         rotates: false,
         lost_answer: false,
         fresh: false,
+        consents: true,
         refreshes: true,
         horizon: None,
     }
@@ -419,6 +420,10 @@ fn scopes_that_are_missing_block_those_who_need_them_and_nobody_else() {
     story.fails(Class::ScopeMissing);
     assert_eq!(story.is(&Event::Succeeded(missing(&[]))), State::ReauthRequired);
     assert_eq!(story.is(&Event::Consented(won(9))), State::Healthy);
+    // Of a key nobody can consent to anything: the next use shows whether it is mended.
+    story.facts.consents = false;
+    story.fails(Class::ScopeMissing);
+    assert_eq!(story.is(&Event::Succeeded(won(10))), State::Healthy);
 }
 
 #[test]

@@ -140,6 +140,7 @@ fn name() -> CredentialName {
 
 fn nature(rotates: Option<bool>) -> Nature {
     Nature {
+        program: Duration::ZERO,
         name: name(),
         provider: "oauth2",
         client: Some("client-12345678".into()),
@@ -208,7 +209,7 @@ impl Place {
     }
 
     async fn held(&self) -> Held {
-        self.folder.lock(&name(), LOCK_PATIENCE, &self.clock).await.unwrap()
+        self.folder.lock(&name(), self.nature.patience(), &self.clock).await.unwrap()
     }
 
     fn ask(&self, why: Why) -> Ask<'_> {
