@@ -165,7 +165,8 @@ impl Wire {
             received_at,
             date,
             // A date is meant by the server's clock, which may not be ours.
-            retry_after: patience.and_then(|text| wait(&text, date.unwrap_or(received_at))),
+            retry_after: patience
+                .and_then(|text| retry_after(&text, date.unwrap_or(received_at), RETRY_AFTER_MAX)),
             content_type: text(CONTENT_TYPE),
             www_authenticate: text(WWW_AUTHENTICATE),
             body: Zeroizing::new(Vec::with_capacity(16 * 1024)),
@@ -246,7 +247,8 @@ fn telling(body: Vec<u8>, sent: Arc<AtomicBool>) -> reqwest::Body {
     reqwest::Body::wrap_stream(futures_util::stream::once(whole))
 }
 
-fn is_loopback(url: &Url) -> bool {
+/// Whether an address is one of this host.
+pub(crate) fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
@@ -256,17 +258,17 @@ fn moment(text: &str) -> Option<Timestamp> {
     jiff::fmt::rfc2822::parse(text.trim()).ok().map(|date| date.timestamp())
 }
 
-/// What `Retry-After` asks for: seconds, or a date.
-fn wait(text: &str, now: Timestamp) -> Option<Duration> {
+/// What `Retry-After` asks for: seconds, or a date; `most` at most.
+pub(crate) fn retry_after(text: &str, now: Timestamp, most: Duration) -> Option<Duration> {
     let asked = match text.trim().parse() {
         Ok(seconds) => Duration::from_secs(seconds),
         Err(_) => moment(text)?.duration_since(now).try_into().ok()?,
     };
-    Some(asked.min(RETRY_AFTER_MAX))
+    Some(asked.min(most))
 }
 
 /// The cause behind an error: the outer ones repeat the address and little else.
-fn root(error: &reqwest::Error) -> String {
+pub(crate) fn root(error: &reqwest::Error) -> String {
     let mut inner: &dyn Error = error;
     while let Some(source) = inner.source() {
         inner = source;
@@ -279,7 +281,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wait_is_told_in_seconds_or_by_a_date_and_never_beyond_an_hour() {
+    fn a_wait_is_told_in_seconds_or_by_a_date_and_never_beyond_the_most() {
         let now = "2026-11-25T10:00:00Z".parse().unwrap();
         for (text, expected) in [
             ("30", Some(30)),
@@ -290,8 +292,13 @@ mod tests {
             ("Wed, 25 Nov 2026 09:00:00 GMT", None),
             ("soon", None),
             ("-5", None),
+            ("18446744073709551615", Some(3600)),
         ] {
-            assert_eq!(wait(text, now).map(|time| time.as_secs()), expected, "{text}");
+            assert_eq!(
+                retry_after(text, now, RETRY_AFTER_MAX).map(|time| time.as_secs()),
+                expected,
+                "{text}"
+            );
         }
     }
 

@@ -3,7 +3,6 @@
 //! Owns the clients, made when first needed: an idle daemon without such checks holds no certificates.
 //! Refuses to hold connections: each check measures a fresh one.
 
-use std::error::Error;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -18,6 +17,7 @@ use super::names::Names;
 use super::probe::{Cause, Found};
 use super::spec::Expectation;
 use crate::clock::Clock;
+use crate::credentials::exchange::{is_loopback, retry_after, root};
 use crate::kinds::output::Output;
 use crate::model::FailureClass;
 use crate::yaml::decode::values::{Entries, ScalarText};
@@ -33,6 +33,10 @@ pub(super) const MEASURES: &[(&str, Quantity)] = &[
 
 /// Most bytes of a body that are looked at.
 const BODY_MAX: usize = 1024 * 1024;
+
+/// A run waits no longer than a day for a server: what asks for a year is broken, and the job would not look
+/// again until then.
+const WAIT_MAX: Duration = Duration::from_hours(24);
 
 /// Most redirects that are followed.
 pub(super) const REDIRECTS: usize = 5;
@@ -182,12 +186,6 @@ fn follow(reach: Reach, attempt: redirect::Attempt<'_>) -> redirect::Action {
     if reach == Reach::Plain && leaves { attempt.stop() } else { attempt.follow() }
 }
 
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
-    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
-}
-
 /// A request, and what is wanted of its answer.
 pub(super) struct Ask<'a> {
     /// The request.
@@ -300,29 +298,15 @@ impl Answer {
 }
 
 /// What a status says of a failure.
-fn cause(status: StatusCode, retry_after: Option<&HeaderValue>, now: Timestamp) -> Cause {
+fn cause(status: StatusCode, asked: Option<&HeaderValue>, now: Timestamp) -> Cause {
     let class = match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => FailureClass::Unauthorized,
         StatusCode::TOO_MANY_REQUESTS => FailureClass::Throttled,
         _ => return Cause::TRANSIENT,
     };
-    let after = retry_after.filter(|_| class == FailureClass::Throttled);
+    let after = asked.filter(|_| class == FailureClass::Throttled);
     let after = after.and_then(|value| value.to_str().ok());
-    Cause { class, retry_after: after.and_then(|text| patience(text.trim(), now)) }
-}
-
-/// What `Retry-After` asks for: seconds, or a date. A run waits no longer than a day for a server: what asks
-/// for a year is broken, and the job would not look again until then.
-fn patience(text: &str, now: Timestamp) -> Option<Duration> {
-    const MOST: Duration = Duration::from_hours(24);
-    let asked = match text.parse() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => {
-            let date = jiff::fmt::rfc2822::parse(text).ok()?;
-            date.timestamp().duration_since(now).try_into().ok()?
-        }
-    };
-    Some(asked.min(MOST))
+    Cause { class, retry_after: after.and_then(|text| retry_after(text, now, WAIT_MAX)) }
 }
 
 async fn body(response: &mut Response) -> reqwest::Result<Vec<u8>> {
@@ -364,33 +348,9 @@ pub(super) fn verb(method: Method) -> Verb {
     }
 }
 
-/// The cause behind an error: the outer ones repeat the address and little else.
-fn root(error: &reqwest::Error) -> String {
-    let mut inner: &dyn Error = error;
-    while let Some(source) = inner.source() {
-        inner = source;
-    }
-    inner.to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_server_asks_for_patience_in_seconds_or_by_a_date() {
-        let now = "2026-11-25T10:00:00Z".parse().unwrap();
-        for (text, expected) in [
-            ("30", Some(30)),
-            ("18446744073709551615", Some(86_400)),
-            ("Wed, 25 Nov 2026 10:01:30 GMT", Some(90)),
-            ("Wed, 25 Nov 2026 09:00:00 GMT", None),
-            ("soon", None),
-            ("-5", None),
-        ] {
-            assert_eq!(patience(text, now).map(|time| time.as_secs()), expected, "{text}");
-        }
-    }
 
     #[test]
     fn values_are_found_by_dots_or_by_a_pointer() {
