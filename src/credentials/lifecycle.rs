@@ -148,6 +148,8 @@ pub fn advance(standing: &Standing, event: &Event, now: Timestamp, facts: &Facts
             next.usable_until = None;
             next.next_try = None;
         }
+        // What was revoked is out of use already, and a resume must not make it look like a dead grant.
+        Event::Paused if next.state == State::Revoked => {}
         Event::Paused => {
             enter(&mut next, State::Paused, now);
             next.class = None;

@@ -241,10 +241,19 @@ pub(super) fn of_work(work: &Work, bindings: &[Binding], settings: &Settings, cx
 fn host(declaration: &Declaration, url: &Located<String>, cx: &mut Decoder) {
     let Ok(address) = url.value.parse::<http::Uri>() else { return };
     let Some(host) = address.host() else { return };
-    if is_template(&url.value) || declaration.may_go_to(host, address.port_u16()) {
+    if is_template(&url.value) {
         return;
     }
     let name = &declaration.name;
+    let is_here = host == "localhost" || host.starts_with("127.") || host == "[::1]";
+    if address.scheme_str() == Some("http") && !is_here {
+        let message = format!("the credential `{name}` would go to `{host}` in the clear");
+        cx.report(Code::HostNotAllowed, url.span, message).help("write `https://`");
+        return;
+    }
+    if declaration.may_go_to(host, address.port_u16()) {
+        return;
+    }
     let message = format!("`{host}` may not see the credential `{name}`");
     let help = match declaration.allowed_hosts().as_slice() {
         [] => format!("add `hosts: [{host}]` to its declaration in jada.yaml"),

@@ -26,7 +26,12 @@ pub(super) struct ResumeArgs {
 
 pub(super) async fn pause(session: &mut Session, desk: &Desk, args: &PauseArgs) -> Result<Exit> {
     let item = moved(desk, &args.name, &Event::Paused).await?;
-    let text = format!("{0} is paused; jadactl auth resume {0} ends the pause", item.name);
+    let text = match item.state {
+        CredentialState::Revoked => {
+            format!("{0} was revoked, and holds its jobs until jadactl auth login {0}", item.name)
+        }
+        _ => format!("{0} is paused; jadactl auth resume {0} ends the pause", item.name),
+    };
     report(session, &item, &text)
 }
 

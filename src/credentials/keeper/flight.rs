@@ -19,7 +19,7 @@ use crate::credentials::lifecycle::{self, Event};
 use crate::credentials::providers::{self, read_place};
 use crate::credentials::record::{Grant, Record};
 use crate::credentials::refresh::{self, Ask, Failed, Unsaved, Why};
-use crate::model::{CredentialClass as Class, CredentialName, Standing};
+use crate::model::{CredentialClass as Class, CredentialName, CredentialState as State, Standing};
 
 /// Longest wait before the next try to write what is in memory alone.
 const SAVE_GAP_MAX: Duration = Duration::from_secs(60);
@@ -67,7 +67,7 @@ impl Inner {
 
     /// Moves a standing by an event that is no exchange.
     pub(super) async fn report(
-        &self,
+        self: &Arc<Self>,
         one: &One,
         event: &Event,
         fresh: bool,
@@ -92,14 +92,29 @@ impl Inner {
     }
 
     /// Takes a record over and tells those whom it concerns. `ours` says that this process made it.
-    pub(super) fn took(&self, one: &One, record: Record, ours: bool) {
-        let before = one.standing().generation;
-        if !ours && record.standing.generation > before {
+    pub(super) fn took(self: &Arc<Self>, one: &One, record: Record, ours: bool) {
+        let before = one.standing();
+        if !ours && record.standing.generation > before.generation {
             let entry = self.audit.entry(&record, Act::Adopt, self.world.clock.now());
             self.audit.note(&entry);
         }
+        let works = matches!(record.standing.state, State::Healthy | State::Expiring);
         if one.take(record) {
             self.tell(one);
+        }
+        if works && is_of_client(&before) {
+            self.try_the_others(one);
+        }
+    }
+
+    /// A client that works again does so for all its credentials: each is tried now and not in a day.
+    fn try_the_others(self: &Arc<Self>, one: &One) {
+        let Some(client) = &one.nature.client else { return };
+        for (name, other) in &self.ones {
+            let shares = other.nature.client.as_ref() == Some(client);
+            if shares && *name != one.nature.name && is_of_client(&other.standing()) {
+                self.flights.spawn(Arc::clone(self).source_changed(name.clone()));
+            }
         }
     }
 
@@ -154,7 +169,12 @@ impl Inner {
         breakers.get(client).copied()
     }
 
-    async fn wait_with_others(&self, one: &One, until: Timestamp, now: Timestamp) -> Failed {
+    async fn wait_with_others(
+        self: &Arc<Self>,
+        one: &One,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Failed {
         let words = "another credential of its client was asked for patience";
         let mut evidence = Evidence::new(Class::RateLimited, words);
         evidence.retry_after = Some(until.duration_since(now).unsigned_abs());
@@ -200,7 +220,7 @@ impl Inner {
     }
 
     /// Reads the record again where its file looks different.
-    pub(super) fn look_at_record(&self, one: &One) {
+    pub(super) fn look_at_record(self: &Arc<Self>, one: &One) {
         // A flight reads and writes it, and whoever flies looks again after it.
         let Ok(_flight) = one.flight.try_lock() else { return };
         let name = &one.declaration.name;
@@ -253,4 +273,9 @@ impl Inner {
         self.tell(one);
         !first
     }
+}
+
+/// Whether its client is what is wrong.
+fn is_of_client(standing: &Standing) -> bool {
+    standing.state == State::Misconfigured && standing.class == Some(Class::ClientMisconfigured)
 }

@@ -438,6 +438,27 @@ async fn a_key_in_a_file_is_replaced_while_the_daemon_runs() {
 }
 
 #[tokio::test]
+async fn a_client_that_is_mended_for_one_is_tried_for_all_that_share_it() {
+    let secret = Arc::new(Mutex::new("wrong".to_owned()));
+    let told = Arc::clone(&secret);
+    let mut stage = Stage::with(Arc::new(move |_| Some(told.lock().unwrap().clone())));
+    for text in ["test/one", "test/two"] {
+        stage.declare(text, stage.oauth(SecretPlace::Env("SECRET".to_owned())));
+        stage.log_in(text).await;
+    }
+    let keeper = stage.running().await;
+    for text in ["test/one", "test/two"] {
+        let refused = token(&keeper, text).await.unwrap_err();
+        assert_eq!(refused.standing.class, Some(Class::ClientMisconfigured));
+    }
+    SECRET.clone_into(&mut secret.lock().unwrap());
+    // What `jadactl auth refresh test/one` does.
+    let one = keeper.one(&name("test/one")).unwrap();
+    keeper.flight(one, Why::Forced).await.unwrap();
+    until(&keeper, "test/two", State::Healthy).await;
+}
+
+#[tokio::test]
 async fn what_is_secret_in_a_document_is_hidden_too() {
     let mut stage = Stage::new();
     let client = r#"{"installed": {"client_id": "id-1", "client_secret": "canary-of-a-client"}}"#;

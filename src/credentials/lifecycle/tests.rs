@@ -166,6 +166,7 @@ fn each_state_is_left_by_what_its_row_says() {
     let consented = || Event::Consented(won(9));
     let cases = [
         ("first refresh", unknown(), success(1), State::Healthy),
+        ("a pause adds nothing", revoked(), Event::Paused, State::Revoked),
         ("nothing happened", unknown(), Event::TimePassed, State::Unknown),
         ("a file changed", misconfigured(), Event::SourceChanged, State::Misconfigured),
         ("the re-probe", misconfigured(), success(2), State::Healthy),
@@ -497,11 +498,11 @@ fn who_is_told() {
     story.now = after(start(), HOUR + Duration::from_secs(1));
     assert!(must_be_told(&story.standing, story.now));
     for (event, told) in [
-        (Event::Revoked, false),
         (Event::Paused, false),
         (Event::Resumed, false),
         (success(2), false),
         (failure(Class::Software, 2), true),
+        (Event::Revoked, false),
     ] {
         story.is(&event);
         assert_eq!(must_be_told(&story.standing, story.now), told, "{event:?}");

@@ -19,6 +19,7 @@ use super::http::{self, Answer, Ask, Method, REDIRECTS, Request};
 use super::probe::{Cause, Found};
 use crate::credentials::declare::{Aws, Declaration, Provider};
 use crate::credentials::evidence::{Evidence, of_api};
+use crate::credentials::exchange::is_loopback;
 use crate::credentials::keeper::{Keeper, Lease, Need, Refused, Use};
 use crate::credentials::mint::{Token, TokenValue};
 use crate::model::{Binding, CredentialClass, FailureClass};
@@ -104,6 +105,10 @@ async fn steps(
             "{host} may not see the credential {}; add it to its `hosts` in jada.yaml",
             declared.name
         )));
+    }
+    if url.scheme() != "https" && !is_loopback(&url) {
+        let words = format!("{} goes over https only, and {host} is asked without", declared.name);
+        return Err(unknown(words));
     }
     let origin = url.origin();
     let mut stays = true;
