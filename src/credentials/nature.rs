@@ -12,6 +12,7 @@ use super::declare::{
     Aws, AwsKeys, Declaration, GoogleClient, Provider, Seal, SecretPlace, StaticSecret,
 };
 use super::horizon::{DAY, Terms};
+use super::record::Record;
 use crate::model::{CredentialName, KnownEnd, Standing};
 
 /// Google ends a grant that is not used for half a year.
@@ -93,6 +94,13 @@ impl Nature {
 }
 
 impl Nature {
+    /// Whether a record is about this: one of another kind is, where it holds something that must not be lost.
+    #[must_use]
+    pub fn concerns(&self, record: &Record) -> bool {
+        let holds = record.grant.is_some() || record.token.is_some();
+        holds || record.provider == self.provider
+    }
+
     /// Longest wait for another process that holds the lock: more than its turn takes.
     #[must_use]
     pub fn patience(&self) -> Duration {

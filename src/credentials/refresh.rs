@@ -127,6 +127,7 @@ pub async fn refresh(ask: &Ask<'_>, mint: Mint<'_>) -> Result<Fresh, Failed> {
         Err(evidence) => return Err(out_of_reach(ask, None, evidence)),
     };
     step(3);
+    let record = record.filter(|record| ask.nature.concerns(record));
     let record = record.unwrap_or_else(|| blank(ask));
     let held = match adopt(ask, &record) {
         Some(Ok(())) => return Ok(Fresh { record, unsaved: None }),
@@ -161,6 +162,7 @@ pub async fn report(ask: &Ask<'_>, event: &Event, fresh: bool) -> Result<Record,
     let held = ask.folder.lock(&ask.nature.name, ask.nature.patience(), ask.clock).await;
     let read = held.and_then(|held| held.read().map(|record| (held, record)));
     let (held, record) = read.map_err(|evidence| out_of_reach(ask, None, evidence))?;
+    let record = record.filter(|record| ask.nature.concerns(record));
     let mut record = record.unwrap_or_else(|| blank(ask));
     let facts = Facts { fresh, ..facts(ask, &record, false) };
     let was = record.standing.clone();

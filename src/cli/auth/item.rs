@@ -51,7 +51,9 @@ pub(super) struct Item {
 impl Item {
     /// A credential by what is kept of it.
     pub(super) fn kept(desk: &Desk, declaration: &Declaration) -> Self {
-        match desk.record(&declaration.name) {
+        let nature = desk.nature(declaration);
+        let record = desk.record(&declaration.name);
+        match record.map(|record| record.filter(|record| nature.concerns(record))) {
             Ok(Some(record)) if record.provider != declaration.provider.key() => {
                 let words = format!(
                     "what is kept of it is of a `{}`: a login, an import, or the old declaration mends it",

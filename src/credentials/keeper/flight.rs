@@ -228,7 +228,8 @@ impl Inner {
         if one.live().seen.replace(look) == Some(look) || one.live().unsaved {
             return;
         }
-        match self.folder.read(name) {
+        let read = self.folder.read(name);
+        match read.map(|record| record.filter(|record| one.nature.concerns(record))) {
             Ok(Some(record)) => self.took(one, record, false),
             Ok(None) => {
                 let mut live = one.live();

@@ -459,6 +459,19 @@ async fn a_client_that_is_mended_for_one_is_tried_for_all_that_share_it() {
 }
 
 #[tokio::test]
+async fn another_kind_takes_the_place_of_one_that_nobody_logged_in_to() {
+    let mut stage = Stage::new();
+    let secret = SecretPlace::File(stage.file("secret", SECRET));
+    stage.declare("test/one", stage.oauth(secret));
+    until(&*stage.running().await, "test/one", State::ReauthRequired).await;
+    let key = SecretPlace::File(stage.file("key", "canary-first-key"));
+    let fixed = Static { secret: StaticSecret::Bearer(key), expires_on: None };
+    stage.declare("test/one", Provider::Static(fixed));
+    let keeper = stage.running().await;
+    assert_eq!(shown(&token(&keeper, "test/one").await.unwrap()), "canary-first-key");
+}
+
+#[tokio::test]
 async fn what_is_secret_in_a_document_is_hidden_too() {
     let mut stage = Stage::new();
     let client = r#"{"installed": {"client_id": "id-1", "client_secret": "canary-of-a-client"}}"#;

@@ -575,7 +575,7 @@ async fn the_grant_and_its_facts_are_merged_and_never_lost() {
 async fn nobody_is_asked_without_a_grant_or_for_another_provider() {
     let place = Place::new(None).await;
     let mut record = place.record();
-    record.grant = None;
+    let grant = record.grant.take();
     place.keep(&record).await;
     let none = Script::of(Vec::new());
     let failed = place.follows(&none, place.stale()).await.err().unwrap();
@@ -587,7 +587,8 @@ async fn nobody_is_asked_without_a_grant_or_for_another_provider() {
     place.clock.advance(Duration::from_secs(3600));
     let again = place.follows(&none, place.stale()).await.err().unwrap();
     assert_eq!(again.standing.since, failed.standing.since, "asking again is no change");
-    record.provider = "google".into();
+    // What a person consented to elsewhere is not overwritten.
+    (record.provider, record.grant) = ("google".into(), grant);
     place.keep(&record).await;
     let before = place.record();
     let failed = place.follows(&none, place.stale()).await.err().unwrap();
