@@ -297,6 +297,10 @@ fn a_held_credential_blocks_and_tells_why() {
     let since = newest(&site);
     let blocked = site.until_slots("report", &since, "blocked", 1);
     assert!(blocked[0].reason.contains("it is paused"), "{blocked:?}");
+    let jobs = site.json(&["jobs"]);
+    let report = jobs.iter().find(|job| job["job"] == "report").expect("listed");
+    assert_eq!(report["state"], "blocked");
+    assert!(report["reason"].as_str().unwrap().contains("it is paused"), "{report}");
     assert_eq!(site.json(&["incidents"]), [json!(null); 0], "whoever did it knows");
     let calls = site.server.calls();
     site.told(0, &["auth", "resume", "test/one"]);

@@ -102,6 +102,7 @@ fn job_word(job: &JobItem) -> &'static str {
     match job.state {
         _ if job.running > 0 => "running",
         _ if job.queued > 0 => "queued",
+        JobState::Blocked => "blocked",
         JobState::Active => "active",
         JobState::Paused => "paused",
         JobState::Disabled => "disabled",

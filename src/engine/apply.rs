@@ -183,6 +183,7 @@ impl Dispatcher {
             started_at: self.started_at,
             changes: self.changes,
             store_trouble: self.store_trouble.clone(),
+            held: Arc::clone(&self.held_jobs),
         };
         self.channels.view.send_if_modified(|shown| {
             let same = alike(shown, &view);
@@ -200,6 +201,7 @@ fn alike(one: &View, other: &View) -> bool {
         |view: &View| (view.wake_at, view.running, view.queued, view.changes, view.started_at);
     Arc::ptr_eq(&one.catalog, &other.catalog)
         && figures(one) == figures(other)
+        && Arc::ptr_eq(&one.held, &other.held)
         && one.store_trouble == other.store_trouble
 }
 

@@ -85,13 +85,18 @@ impl Dispatcher {
             .filter(|(_, job)| !job.bindings.is_empty())
             .map(|(id, job)| (*id, Arc::clone(job)))
             .collect();
+        let mut all = BTreeMap::new();
         for (id, job) in &bound {
             let held = self.held_by(job, &standings, now);
             let free = held.is_none();
+            all.extend(held.clone().map(|why| (job.name.clone(), why)));
             let before = self.state.set_held(*id, held);
             if free && (before || self.fresh || again.contains(id)) {
                 self.let_go(draft, *id, now).await;
             }
+        }
+        if *self.held_jobs != all {
+            self.held_jobs = Arc::new(all);
         }
         let looks = next_look(&standings, now).into_iter().chain(self.blocked.values().copied());
         self.credentials_at = looks.min();

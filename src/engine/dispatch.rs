@@ -23,7 +23,7 @@ use super::{Refusal, Request, View};
 use crate::clock::Clock;
 use crate::kinds::output::Outputs;
 use crate::kinds::{Perform, StopReason};
-use crate::model::{AttemptNo, Holder, JobId, NodeId, Revision, RunId, RunState};
+use crate::model::{AttemptNo, Holder, JobId, JobName, NodeId, Revision, RunId, RunState};
 use crate::plan::state::{Seats, State};
 use crate::plan::tick::Action;
 use crate::spec::{Catalog, Job};
@@ -108,6 +108,8 @@ pub struct Dispatcher {
     pub(super) last_request: Timestamp,
     /// Runs of earlier incarnations whose processes can't be ended.
     pub(super) going_on: HashSet<RunId>,
+    /// The jobs that they hold, and why.
+    pub(super) held_jobs: Arc<BTreeMap<JobName, Arc<str>>>,
     /// The standings that were last looked at.
     pub(super) standings: Arc<Standings>,
     /// When the credentials' standings say something else by the time alone.
@@ -162,6 +164,7 @@ impl Dispatcher {
             started_at: now,
             last_request: now,
             going_on: HashSet::new(),
+            held_jobs: Arc::default(),
             standings: Arc::default(),
             credentials_at: None,
             blocked: BTreeMap::new(),

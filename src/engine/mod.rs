@@ -16,6 +16,7 @@ pub mod reload;
 mod requests;
 pub mod retention;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -85,6 +86,8 @@ pub struct View {
     pub started_at: Timestamp,
     /// What the store said when it failed, until it works again: nothing starts meanwhile.
     pub store_trouble: Option<Arc<str>>,
+    /// The jobs that a credential holds, and why.
+    pub held: Arc<BTreeMap<JobName, Arc<str>>>,
     /// Counts up with each commit that changed a run: a reader that waits for a change watches it.
     pub changes: u64,
 }

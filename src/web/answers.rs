@@ -100,7 +100,8 @@ impl App {
         let items = view.catalog.jobs.values().map(|job| {
             let state = states.get(&job.name);
             let live = state.and_then(|state| live.get(&state.id)).copied().unwrap_or_default();
-            job_item(job, state, summaries.get(&job.name), live)
+            let held = view.held.get(&job.name).map(AsRef::as_ref);
+            job_item(job, state, summaries.get(&job.name), live, held)
         });
         Ok(items.collect())
     }

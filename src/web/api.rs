@@ -125,7 +125,7 @@ pub struct JobItem {
     pub schedule: String,
     /// Whether its schedule is in force.
     pub state: JobState,
-    /// Why it is paused, in the words of who did it; empty when it is not.
+    /// Why it is paused, in the words of who did it, or what its credential lacks; empty where neither is.
     pub reason: String,
     /// The slot that is due next.
     pub next: Option<Timestamp>,
@@ -145,6 +145,8 @@ pub struct JobItem {
 pub enum JobState {
     /// It is.
     Active,
+    /// A credential holds it: its slots are recorded as blocked.
+    Blocked,
     /// A person paused it.
     Paused,
     /// Its file says `enabled: false`.

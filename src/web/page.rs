@@ -155,6 +155,7 @@ fn job_row(job: &JobItem, now: Timestamp) -> JobRow {
     let (state, tone) = match job.state {
         JobState::Disabled => ("disabled", "off"),
         JobState::Paused => ("paused", "off"),
+        JobState::Blocked => ("blocked", "bad"),
         JobState::Active if job.running > 0 => ("running", "busy"),
         JobState::Active if job.queued > 0 => ("waiting", "busy"),
         JobState::Active if failed => ("failing", "bad"),

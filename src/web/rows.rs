@@ -41,12 +41,14 @@ pub(super) fn job_item(
     state: Option<&store::JobState>,
     summary: Option<&Summary>,
     (running, queued): (u64, u64),
+    held: Option<&str>,
 ) -> JobItem {
     let pause = state.and_then(|state| state.paused.as_ref());
-    let in_force = match (job.enabled, pause) {
-        (false, _) => JobState::Disabled,
-        (true, Some(_)) => JobState::Paused,
-        (true, None) => JobState::Active,
+    let (in_force, reason) = match (job.enabled, pause, held) {
+        (false, ..) => (JobState::Disabled, ""),
+        (true, Some(pause), _) => (JobState::Paused, pause.reason.as_str()),
+        (true, None, Some(why)) => (JobState::Blocked, why),
+        (true, None, None) => (JobState::Active, ""),
     };
     JobItem {
         job: job.name.clone(),
@@ -55,7 +57,7 @@ pub(super) fn job_item(
         kind: job.work.kind().into(),
         schedule: schedule_words(job),
         state: in_force,
-        reason: pause.map(|pause| pause.reason.clone()).unwrap_or_default(),
+        reason: reason.to_owned(),
         next: state.and_then(|state| next_slot(job, state)),
         last: summary.and_then(last_end),
         running,
