@@ -2,6 +2,7 @@
 //! in the file and between characters, and JSON, which is YAML too, reads back as it was.
 
 use proptest::prelude::*;
+use regex::Regex;
 use serde_json::Value as Json;
 
 use super::decode::quantity::{DurationText, ShareText, SizeText};
@@ -190,6 +191,11 @@ tagged: !!str 5
 
 /// Where nothing is found wrong, the value must be the one that serde-saphyr reads by its strict rules.
 fn agree_with_the_oracle(text: &str) {
+    // `01.5` is a text to us, as `017` is to both; serde-saphyr's option stops at whole numbers.
+    let leading_zero = Regex::new(r"(^|[^\w.])[-+]?0[0-9]+(\.|[eE])").expect("a pattern");
+    if leading_zero.is_match(text) {
+        return;
+    }
     let source = Source::new("x.yaml", text);
     let (documents, mut found) = parse(&source);
     let [document] = documents.as_slice() else { return };
