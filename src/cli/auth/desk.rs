@@ -4,8 +4,9 @@
 //! under the lock. Refuses to print anything but a note.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{BufRead as _, IsTerminal as _, Read as _};
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead as _, IsTerminal as _, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -242,4 +243,17 @@ pub(super) fn text_of(path: &Path) -> Result<Secret> {
         return Err(Error::new(Exit::BadNews, format!("{path} is empty")));
     }
     Ok(Secret::new(text.as_str()))
+}
+
+/// Writes a secret into a new file that only its owner can read; one that is there stays.
+pub(super) fn write_new(path: &Path, text: &Secret) -> Result<()> {
+    let mut options = OpenOptions::new();
+    let file = options.write(true).create_new(true).mode(0o600).open(path);
+    let written = file.and_then(|mut file| {
+        file.write_all(text.expose().as_bytes())?;
+        file.sync_all()
+    });
+    written.map_err(|error| {
+        Error::new(Exit::Misconfigured, format!("can't write {}: {error}", path.display()))
+    })
 }

@@ -3,12 +3,9 @@
 //! Owns the order: put in place as untried, then tried; where that shows that it is dead and the one before
 //! was alive, that one comes back. Refuses to know the forms (`credentials::login::import`).
 
-use std::fs::OpenOptions;
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use super::desk::{Desk, failed, refused, text_of};
+use super::desk::{Desk, failed, refused, text_of, write_new};
 use super::item::Item;
 use super::keep::trouble;
 use crate::cli::Session;
@@ -131,20 +128,8 @@ fn key(declaration: &Declaration, text: &Secret, email: &str) -> Result<()> {
             Err(Error::new(Exit::Misconfigured, message)
                 .hint(format!("jadactl auth rotate {name} --from FILE exchanges it")))
         }
-        Err(_) => install(path, text),
+        Err(_) => write_new(path, text),
     }
-}
-
-fn install(path: &Path, text: &Secret) -> Result<()> {
-    let mut options = OpenOptions::new();
-    let file = options.write(true).create_new(true).mode(0o600).open(path);
-    let written = file.and_then(|mut file| {
-        file.write_all(text.expose().as_bytes())?;
-        file.sync_all()
-    });
-    written.map_err(|error| {
-        Error::new(Exit::Misconfigured, format!("can't write {}: {error}", path.display()))
-    })
 }
 
 fn told(session: &mut Session, item: &Item, text: &str, args: &ImportArgs) -> Result<Exit> {

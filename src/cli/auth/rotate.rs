@@ -3,13 +3,11 @@
 //! Owns the order: the new one beside the old one, tried, then in its place. Refuses to change secrets that
 //! are not in files of their own.
 
-use std::fs::{self, OpenOptions};
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::desk::{Desk, failed, text_of};
+use super::desk::{Desk, failed, text_of, write_new};
 use super::item::Item;
 use super::keep::trouble;
 use crate::cli::Session;
@@ -115,15 +113,7 @@ fn no_place(declaration: &Declaration) -> Error {
 }
 
 fn write(path: &Path, text: &Secret) -> Result<()> {
-    let mut options = OpenOptions::new();
-    let file = options.write(true).create_new(true).mode(0o600).open(path);
-    let written = file.and_then(|mut file| {
-        file.write_all(text.expose().as_bytes())?;
-        file.sync_all()
-    });
-    written.map_err(|error| {
-        let message = format!("can't write {}: {error}", path.display());
-        let error = Error::new(Exit::Misconfigured, message);
+    write_new(path, text).map_err(|error| {
         if path.exists() {
             return error
                 .hint("another rotation is under way, or was cut off: look, and remove it");
