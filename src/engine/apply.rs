@@ -8,7 +8,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::attempt::{self, Bounds};
-use super::dispatch::{Dispatcher, LEASE, Live, STORE_RETRY, pull};
+use super::dispatch::{Anew, Dispatcher, LEASE, Live, STORE_RETRY, pull};
 use super::draft::{self, Draft, Then};
 use super::requests::reply;
 use super::{Refusal, View};
@@ -163,6 +163,7 @@ impl Dispatcher {
             tracing::error!(%error, "the store failed; nothing starts until it works again");
         }
         self.store_trouble = Some(error.to_string().into());
+        self.anew = Anew::Start;
         self.stale = true;
         self.store_down_until = Some(now + STORE_RETRY);
     }

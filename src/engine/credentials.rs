@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::dispatch::Dispatcher;
+use super::dispatch::{Anew, Dispatcher};
 use super::draft::{Draft, Then};
 use super::incidents::Said;
 use crate::credentials::declare::Declaration;
@@ -77,6 +77,8 @@ impl Dispatcher {
             return;
         }
         self.standings = Arc::clone(&standings);
+        let anew = std::mem::replace(&mut self.anew, Anew::Start);
+        let unsettled = self.fresh && anew == Anew::Start;
         let again = self.blocked.extract_if(.., |_, at| *at <= now).map(|(job, _)| job);
         let again: BTreeSet<JobId> = again.collect();
         let bound: Vec<(JobId, Arc<Job>)> = self
@@ -90,8 +92,11 @@ impl Dispatcher {
             let held = self.held_by(job, &standings, now);
             let free = held.is_none();
             all.extend(held.clone().map(|why| (job.name.clone(), why)));
+            // At a start and after a fault any job may have runs to let go. After a reload only those that
+            // were held may: to ask the store about each of the others would make reloads slow.
             let before = self.state.set_held(*id, held);
-            if free && (before || self.fresh || again.contains(id)) {
+            let before = before || self.held_jobs.contains_key(&job.name);
+            if free && (before || unsettled || again.contains(id)) {
                 self.let_go(draft, *id, now).await;
             }
         }

@@ -108,6 +108,8 @@ pub struct Dispatcher {
     pub(super) last_request: Timestamp,
     /// Runs of earlier incarnations whose processes can't be ended.
     pub(super) going_on: HashSet<RunId>,
+    /// Why the image is built anew.
+    pub(super) anew: Anew,
     /// The jobs that they hold, and why.
     pub(super) held_jobs: Arc<BTreeMap<JobName, Arc<str>>>,
     /// The standings that were last looked at.
@@ -121,6 +123,15 @@ pub struct Dispatcher {
     held: Option<Held>,
     /// It was seen once that it is not: nothing brings it back.
     lost: bool,
+}
+
+/// Why the image is built anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Anew {
+    /// A start, or a fault: nothing that is in memory is to be relied on.
+    Start,
+    /// Another catalog, and nothing else.
+    Reload,
 }
 
 /// An attempt under way here.
@@ -164,6 +175,7 @@ impl Dispatcher {
             started_at: now,
             last_request: now,
             going_on: HashSet::new(),
+            anew: Anew::Start,
             held_jobs: Arc::default(),
             standings: Arc::default(),
             credentials_at: None,

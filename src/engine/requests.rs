@@ -8,7 +8,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio::sync::oneshot;
 
-use super::dispatch::{Dispatcher, Drain, pull};
+use super::dispatch::{Anew, Dispatcher, Drain, pull};
 use super::draft::{self, Draft, Then};
 use super::{Refusal, Request};
 use crate::kinds::StopReason;
@@ -120,6 +120,9 @@ impl Dispatcher {
     /// unchanged schedule stays where it is.
     fn install(&mut self, catalog: Arc<Catalog>, answers: Vec<oneshot::Sender<()>>) {
         self.catalog = catalog;
+        if !self.stale && !self.fresh {
+            self.anew = Anew::Reload;
+        }
         self.stale = true;
         self.installed_for.extend(answers);
     }
