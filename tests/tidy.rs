@@ -52,26 +52,9 @@ impl File {
         lines.filter(|(_, line)| !line.trim_start().starts_with("//"))
     }
 
-    /// Lines before the first test module.
+    /// Lines before the first test module; of a file that is tests as a whole, all.
     fn body_lines(&self) -> usize {
         self.text.lines().take_while(|line| line.trim() != "#[cfg(test)]").count()
-    }
-
-    /// Whether the whole file is tests (`tests.rs`, or declared under `#[cfg(test)]`).
-    fn is_test(&self) -> bool {
-        let stem = self.path.file_stem().and_then(|stem| stem.to_str()).unwrap_or("");
-        let parent = self.path.parent().unwrap_or(Path::new(""));
-        let declared_by = [parent.join("mod.rs"), parent.with_extension("rs")];
-        let declaration = format!("mod {stem};");
-        declared_by.iter().filter_map(|path| fs::read_to_string(path).ok()).any(|text| {
-            let mut lines = text.lines().map(str::trim).peekable();
-            let mut test = false;
-            while let Some(line) = lines.next() {
-                let declared = lines.peek().is_some_and(|next| next.ends_with(&declaration));
-                test |= line == "#[cfg(test)]" && declared;
-            }
-            test
-        })
     }
 }
 
@@ -173,7 +156,7 @@ fn files_are_short_and_say_what_they_own() {
             complaints.push(format!("{}: opens without `//!`", place(file, 1)));
         }
         let lines = file.body_lines();
-        if lines > LINES_MAX && !file.is_test() {
+        if lines > LINES_MAX {
             complaints.push(format!("{}: {lines} lines, at most {LINES_MAX}", place(file, lines)));
         }
         if file.module == "bin" && lines > BIN_LINES_MAX {

@@ -18,6 +18,9 @@ use crate::model::{
     NotRun, Outcome, Overlap, Policy, Retry, Run, RunId, RunState,
 };
 
+mod laws;
+mod waiting;
+
 const MINUTE: Duration = Duration::from_mins(1);
 
 fn start() -> Timestamp {
@@ -287,68 +290,6 @@ fn queued_runs_start_in_order_when_the_job_is_free() {
 }
 
 #[test]
-fn a_retry_keeps_its_place_before_newer_slots() {
-    let retry = Retry { attempts: 2, ..Retry::default() };
-    let policy = Policy { retry, ..overlap(Overlap::Queue) };
-    let mut world = World::minutely(policy);
-    world.pass(MINUTE).pass(MINUTE);
-    assert!(matches!(world.end(&broken(FailureClass::Transient)), RunState::Queued { .. }));
-    // The younger run is ready and the older one is not: it must still wait.
-    world.pass(Duration::from_secs(1));
-    assert!(world.under_way.is_empty());
-    world.pass(Duration::from_secs(10));
-    assert_eq!(world.under_way.keys().copied().collect::<Vec<_>>(), [RunId(1)]);
-    assert!(matches!(world.end(&fine()), RunState::Finished { .. }));
-}
-
-#[test]
-fn a_run_in_backoff_is_not_the_one_that_waits() {
-    let retry = Retry { attempts: 9, ..Retry::default() };
-    for (policy, want) in [
-        (Overlap::Queue, ["started", "waits", "Skipped"]),
-        (Overlap::QueueAll { max: 1 }, ["started", "waits", "Skipped"]),
-        (Overlap::QueueAll { max: 2 }, ["started", "waits", "waits"]),
-    ] {
-        let backoff = Backoff { initial: Duration::from_hours(1), ..Backoff::default() };
-        let backoff = Backoff { max: Duration::from_hours(1), ..backoff };
-        let retry = Retry { backoff, ..retry.clone() };
-        let mut world = World::minutely(Policy { retry, ..overlap(policy) });
-        world.pass(MINUTE);
-        world.end(&broken(FailureClass::Transient));
-        world.pass(MINUTE).pass(MINUTE);
-        assert_eq!(world.words(0), want, "{policy:?}");
-    }
-}
-
-#[test]
-fn a_retry_that_gets_no_seat_in_time_ends_as_it_failed() {
-    let retry =
-        Retry { attempts: 9, max_elapsed: Some(Duration::from_mins(2)), ..Retry::default() };
-    let policy = Policy { retry, ..Policy::default() };
-    let mut world = World::new(1, vec![(None, policy), (None, Policy::default())]);
-    world.trigger(0);
-    world.end(&broken(FailureClass::Transient));
-    world.trigger(1);
-    world.pass(MINUTE);
-    assert_eq!(world.state.counts(), (1, 1));
-    world.pass(MINUTE);
-    let end = &world.rows[&(-1, "closed 1".into())];
-    assert!(end.contains("Transient") && end.contains("x; its next attempt"), "{end}");
-}
-
-#[test]
-fn a_replaced_retry_ends_as_it_failed() {
-    let backoff = Backoff { initial: Duration::from_mins(5), ..Backoff::default() };
-    let retry = Retry { attempts: 9, backoff, ..Retry::default() };
-    let mut world = World::minutely(Policy { retry, ..overlap(Overlap::Cancel) });
-    world.pass(MINUTE);
-    world.end(&broken(FailureClass::Transient));
-    world.pass(MINUTE);
-    let end = &world.rows[&(-1, "closed 1".into())];
-    assert!(end.contains("Transient") && end.contains("x; a newer slot replaced it"), "{end}");
-}
-
-#[test]
 fn successes_do_not_pile_up_before_a_slow_dependant() {
     let after = vec![JobName::parse("j0").expect("legal")];
     for (policy, live) in [
@@ -394,53 +335,6 @@ fn nothing_begins_without_seats() {
         panic!("{plan:?}")
     };
     assert_eq!(why, "waits for the next start of the daemon: it is stopping");
-}
-
-#[test]
-fn a_run_in_backoff_counts_as_live() {
-    let retry = Retry { attempts: 9, ..Retry::default() };
-    let mut world = World::minutely(Policy { retry, ..overlap(Overlap::Skip) });
-    world.pass(MINUTE);
-    world.end(&broken(FailureClass::Transient));
-    world.pass(Duration::from_secs(1));
-    assert!(world.under_way.is_empty(), "it waits");
-    world.pass(Duration::from_secs(59));
-    assert_eq!(world.words(0), ["started", "Skipped"]);
-}
-
-#[test]
-fn a_run_that_gets_no_seat_in_time_expires() {
-    let policy = Policy { deadline: Some(Duration::from_secs(90)), ..Policy::default() };
-    let mut world = World::new(1, vec![(None, Policy::default()), (Some(MINUTE), policy)]);
-    world.trigger(0);
-    world.pass(MINUTE);
-    assert_eq!(world.words(1), ["waits"]);
-    // The trigger took a millisecond.
-    world.pass(Duration::from_millis(89_999));
-    assert!(!world.rows.contains_key(&(-1, "closed 2".into())), "exactly in time is in time");
-    world.pass(Duration::from_millis(1));
-    let why = "Expired: no seat of the daemon was free (limits.running) before its deadline";
-    assert_eq!(world.rows[&(-1, "closed 2".into())], why);
-}
-
-#[test]
-fn what_expires_says_what_held_it_up() {
-    let deadline = Some(Duration::from_secs(90));
-    let policy = Policy { deadline, pool: Some("small".into()), ..Policy::default() };
-    let other = Policy { pool: Some("small".into()), ..Policy::default() };
-    let queued = Policy { deadline, overlap: Overlap::Queue, ..Policy::default() };
-    let cases = [
-        (vec![(None, other), (Some(MINUTE), policy)], 0, "no seat of pool small was free"),
-        (vec![(Some(MINUTE), queued)], 0, "run 1 had not ended"),
-    ];
-    for (jobs, asked, why) in cases {
-        let mut world = World::new(9, jobs);
-        world.trigger(asked);
-        world.pass(MINUTE);
-        world.pass(Duration::from_secs(90));
-        let want = format!("Expired: {why} before its deadline");
-        assert_eq!(world.rows[&(-1, "closed 2".into())], want);
-    }
 }
 
 #[test]
@@ -522,126 +416,4 @@ fn paused_slots_are_skipped_one_by_one() {
     world.state.set_paused(JobId(0), None);
     world.pass(MINUTE);
     assert_eq!(world.words(0), ["Skipped", "Skipped", "started"]);
-}
-
-#[test]
-fn held_slots_are_blocked_and_let_go_under_catch_up() {
-    let mut world = World::minutely(Policy::default());
-    world.hold(0, true);
-    world.pass(MINUTE).pass(MINUTE);
-    world.trigger(0);
-    world.hold(0, false);
-    // Only the newest slot is within the default window of one period; the request is not made up for.
-    let released: Vec<_> = world.under_way.keys().copied().collect();
-    assert_eq!(released, [RunId(2)]);
-    assert_eq!(world.words(0), ["Blocked", "Blocked", "Blocked"]);
-    world.end(&fine());
-    world.pass(MINUTE);
-    assert_eq!(world.words(0), ["Blocked", "Blocked", "Blocked", "started"]);
-}
-
-#[test]
-fn an_attempt_that_finds_its_credential_dead_ends_as_blocked() {
-    let retry = Retry { attempts: 5, on: FailureClass::ALL.to_vec(), ..Retry::default() };
-    let mut world = World::minutely(Policy { retry, ..Policy::default() });
-    world.pass(MINUTE);
-    let mut failure = Failure::new(FailureClass::Unauthorized, "google/ops is dead");
-    failure.blocked_by = Some(CredentialName::parse("google/ops").expect("a legal name"));
-    let next = world.end(&Outcome::Failed(failure));
-    assert!(matches!(next, RunState::NotRun { verdict: NotRun::Blocked, .. }), "{next:?}");
-    assert_eq!(world.state.counts(), (0, 0));
-}
-
-#[test]
-fn a_run_that_waits_for_a_retry_is_blocked_when_its_credential_dies() {
-    let retry = Retry { attempts: 5, ..Retry::default() };
-    let mut world = World::minutely(Policy { retry, ..Policy::default() });
-    world.pass(MINUTE);
-    assert!(matches!(world.end(&broken(FailureClass::Transient)), RunState::Queued { .. }));
-    world.hold(0, true);
-    world.pass(Duration::from_secs(30));
-    assert_eq!(world.rows[&(-1, "closed 1".to_owned())], "Blocked: google/ops is dead");
-    assert_eq!(world.state.counts(), (0, 0));
-}
-
-#[derive(Clone, Debug)]
-enum Event {
-    Pass(u64),
-    End(usize, bool),
-    Trigger(usize),
-    Hold(usize, bool),
-}
-
-fn events() -> impl Strategy<Value = Vec<Event>> {
-    let event = prop_oneof![
-        3 => (0_u64..200).prop_map(Event::Pass),
-        3 => (0_usize..8, any::<bool>()).prop_map(|(which, fine)| Event::End(which, fine)),
-        1 => (0_usize..4).prop_map(Event::Trigger),
-        1 => (0_usize..4, any::<bool>()).prop_map(|(job, held)| Event::Hold(job, held)),
-    ];
-    prop::collection::vec(event, 1..80)
-}
-
-fn policies() -> impl Strategy<Value = Policy> {
-    let overlaps = prop::sample::select(vec![
-        Overlap::Skip,
-        Overlap::Queue,
-        Overlap::QueueAll { max: 3 },
-        Overlap::Cancel,
-        Overlap::Allow,
-    ]);
-    let modes =
-        prop::sample::select(vec![CatchUpMode::None, CatchUpMode::Latest, CatchUpMode::All]);
-    (overlaps, modes, any::<bool>(), any::<bool>(), 1_u32..4).prop_map(
-        |(overlap, mode, pool, deadline, attempts)| Policy {
-            overlap,
-            catch_up: CatchUp { mode, ..CatchUp::default() },
-            pool: pool.then(|| "small".into()),
-            deadline: deadline.then_some(Duration::from_secs(100)),
-            retry: Retry { attempts, ..Retry::default() },
-            ..Policy::default()
-        },
-    )
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
-    /// Whatever happens, the laws of `World::check` hold, and the slots that were decided are exactly
-    /// those that the schedules name up to now.
-    #[test]
-    fn the_laws_hold(
-        jobs in prop::collection::vec((20_u64..90, policies()), 4),
-        seats in 1_usize..5,
-        events in events(),
-    ) {
-        let periods: Vec<u64> = jobs.iter().map(|(period, _)| *period).collect();
-        let jobs = jobs
-            .into_iter()
-            .map(|(period, policy)| (Some(Duration::from_secs(period)), policy))
-            .collect();
-        let mut world = World::new(seats, jobs);
-        for event in events {
-            match event {
-                Event::Pass(seconds) => {
-                    world.pass(Duration::from_secs(seconds));
-                }
-                Event::End(which, ok) => {
-                    let Some(run) = world.under_way.keys().nth(which).copied() else { continue };
-                    let stopped = world.stopped.contains(&run);
-                    let class =
-                        if stopped { FailureClass::Cancelled } else { FailureClass::Transient };
-                    world.end_run(run, &if ok { fine() } else { broken(class) });
-                }
-                Event::Trigger(job) => world.trigger(i64::try_from(job).expect("few")),
-                Event::Hold(job, held) => world.hold(i64::try_from(job).expect("few"), held),
-            }
-        }
-        world.pass(Duration::ZERO);
-        for (job, period) in (0_i64..).zip(periods) {
-            let of_job = world.rows.keys().filter(|(id, cause)| *id == job && cause.contains("Slot"));
-            let passed = world.now.as_second() / i64::try_from(period).expect("small")
-                - start().as_second() / i64::try_from(period).expect("small");
-            prop_assert_eq!(i64::try_from(of_job.count()).expect("few"), passed);
-        }
-    }
 }

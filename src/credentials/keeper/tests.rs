@@ -16,6 +16,9 @@ use crate::credentials::providers::Environment;
 use crate::credentials::record::Grant;
 use crate::credentials::seal::Identity;
 
+mod files;
+mod refusals;
+
 const HOUR: Duration = Duration::from_secs(3600);
 
 fn name(text: &str) -> CredentialName {
@@ -255,87 +258,6 @@ async fn a_token_that_is_good_for_too_short_is_renewed_first() {
 }
 
 #[tokio::test]
-async fn a_dead_grant_costs_two_calls_and_is_mended_without_a_restart() {
-    let stage = Stage::logged_in("test/one").await;
-    let keeper = stage.running().await;
-    let lease = token(&keeper, "test/one").await.unwrap();
-    stage.fake.revoke_all();
-    // A job runs into it; then many more start.
-    let refused =
-        keeper.refused(&name("test/one"), lease.generation, stale(), false).await.unwrap_err();
-    assert_eq!(refused.standing.state, State::RefreshFailing);
-    assert!(!refused.words.contains("canary"), "{}", refused.words);
-    for _ in 0..10 {
-        token(&keeper, "test/one").await.unwrap_err();
-    }
-    assert_eq!(stage.fake.calls(), 2, "the exchange that was refused");
-    stage.clock.advance(Duration::from_secs(60));
-    let standing = until(&keeper, "test/one", State::ReauthRequired).await;
-    assert_eq!(standing.error.as_deref(), Some("invalid_grant"));
-    for _ in 0..48 {
-        stage.clock.advance(HOUR);
-        let refused = token(&keeper, "test/one").await.unwrap_err();
-        assert!(refused.words.contains("no longer valid"), "{}", refused.words);
-    }
-    assert_eq!(stage.fake.calls(), 3, "and the one that confirms it");
-    stage.log_in("test/one").await;
-    until(&keeper, "test/one", State::Healthy).await;
-    let lease = token(&keeper, "test/one").await.unwrap();
-    assert!(stage.fake.takes(&shown(&lease)));
-    assert!(stage.audit("test/one").contains(&Act::Adopt));
-}
-
-#[tokio::test]
-async fn a_refused_token_is_renewed_once_for_all_who_had_it() {
-    let stage = Stage::logged_in("test/one").await;
-    let keeper = stage.keeper().await;
-    let name = name("test/one");
-    let lease = token(&keeper, "test/one").await.unwrap();
-    let refusals = (0..5).map(|_| keeper.refused(&name, lease.generation, stale(), false));
-    let fresh = futures_util::future::join_all(refusals).await;
-    let generations: BTreeSet<_> =
-        fresh.into_iter().map(|lease| lease.unwrap().generation).collect();
-    assert_eq!(generations, BTreeSet::from([lease.generation + 1]));
-    assert_eq!(stage.fake.calls(), 2);
-    // The fresh one is refused too: no more exchanges, and the operator has to look.
-    let again = keeper.refused(&name, lease.generation + 1, stale(), false).await.unwrap_err();
-    assert_eq!(again.standing.state, State::Misconfigured);
-    token(&keeper, "test/one").await.unwrap_err();
-    assert_eq!(stage.fake.calls(), 2);
-}
-
-#[tokio::test]
-async fn a_fresh_token_that_is_refused_much_later_is_news() {
-    let stage = Stage::logged_in("test/one").await;
-    let keeper = stage.keeper().await;
-    let name = name("test/one");
-    let lease = token(&keeper, "test/one").await.unwrap();
-    let fresh = keeper.refused(&name, lease.generation, stale(), false).await.unwrap();
-    assert!(keeper.was_cured_lately(&name, fresh.generation));
-    stage.clock.advance(Duration::from_secs(61));
-    assert!(!keeper.was_cured_lately(&name, fresh.generation));
-    stage.fake.revoke_all();
-    let dead = keeper.refused(&name, fresh.generation, stale(), false).await.unwrap_err();
-    assert_eq!(dead.standing.class, Some(Class::ReauthRequired), "the server was asked");
-    assert_eq!(stage.fake.calls(), 3);
-}
-
-#[tokio::test]
-async fn what_concerns_one_resource_leaves_the_credential_alone() {
-    let stage = Stage::logged_in("test/one").await;
-    let keeper = stage.keeper().await;
-    let lease = token(&keeper, "test/one").await.unwrap();
-    for class in [Class::Permission, Class::Quota] {
-        let evidence = Evidence::new(class, "share the sheet with ops@example.com");
-        let refused =
-            keeper.refused(&name("test/one"), lease.generation, evidence, false).await.unwrap_err();
-        assert_eq!(refused.standing.state, State::Healthy);
-        assert!(refused.words.contains("share the sheet"), "{}", refused.words);
-    }
-    assert_eq!(token(&keeper, "test/one").await.unwrap(), lease);
-}
-
-#[tokio::test]
 async fn scopes_that_were_not_granted_block_those_who_need_them() {
     let stage = Stage::logged_in("test/one").await;
     stage.fake.grants_only("b");
@@ -402,63 +324,6 @@ async fn nobody_needs_it_and_it_is_kept_alive_from_stored_facts() {
 }
 
 #[tokio::test]
-async fn a_mended_file_is_noticed_and_tried_at_once() {
-    let mut stage = Stage::new();
-    let secret = stage.file("secret", "wrong-canary-secret");
-    stage.declare("test/one", stage.oauth(SecretPlace::File(secret)));
-    stage.log_in("test/one").await;
-    let keeper = stage.running().await;
-    let refused = token(&keeper, "test/one").await.unwrap_err();
-    assert_eq!(refused.standing.state, State::Misconfigured);
-    assert_eq!(refused.standing.error.as_deref(), Some("invalid_client"));
-    stage.file("secret", SECRET);
-    until(&keeper, "test/one", State::Healthy).await;
-    token(&keeper, "test/one").await.unwrap();
-}
-
-#[tokio::test]
-async fn a_key_in_a_file_is_replaced_while_the_daemon_runs() {
-    let mut stage = Stage::new();
-    let key = SecretPlace::File(stage.file("key", "canary-first-key"));
-    let fixed = Static { secret: StaticSecret::Bearer(key), expires_on: None };
-    stage.declare("test/one", Provider::Static(fixed));
-    let keeper = stage.running().await;
-    let first = until(&keeper, "test/one", State::Healthy).await;
-    assert_eq!(shown(&token(&keeper, "test/one").await.unwrap()), "canary-first-key");
-    let mut renewed = keeper.renewed(&name("test/one"));
-    renewed.mark_unchanged();
-    stage.file("key", "canary-second-key");
-    let waiting = within(&SystemClock, Duration::from_secs(20), renewed.changed()).await;
-    waiting.expect("noticed").unwrap();
-    let lease = token(&keeper, "test/one").await.unwrap();
-    assert_eq!(shown(&lease), "canary-second-key");
-    assert!(lease.generation > first.generation);
-    let record = fs::read_to_string(stage.folder.record_path(&name("test/one"))).unwrap();
-    assert!(!record.contains("canary"), "its source has it, and no copy");
-}
-
-#[tokio::test]
-async fn a_client_that_is_mended_for_one_is_tried_for_all_that_share_it() {
-    let secret = Arc::new(Mutex::new("wrong".to_owned()));
-    let told = Arc::clone(&secret);
-    let mut stage = Stage::with(Arc::new(move |_| Some(told.lock().unwrap().clone())));
-    for text in ["test/one", "test/two"] {
-        stage.declare(text, stage.oauth(SecretPlace::Env("SECRET".to_owned())));
-        stage.log_in(text).await;
-    }
-    let keeper = stage.running().await;
-    for text in ["test/one", "test/two"] {
-        let refused = token(&keeper, text).await.unwrap_err();
-        assert_eq!(refused.standing.class, Some(Class::ClientMisconfigured));
-    }
-    SECRET.clone_into(&mut secret.lock().unwrap());
-    // What `jadactl auth refresh test/one` does.
-    let one = keeper.one(&name("test/one")).unwrap();
-    keeper.flight(one, Why::Forced).await.unwrap();
-    until(&keeper, "test/two", State::Healthy).await;
-}
-
-#[tokio::test]
 async fn another_kind_takes_the_place_of_one_that_nobody_logged_in_to() {
     let mut stage = Stage::new();
     let secret = SecretPlace::File(stage.file("secret", SECRET));
@@ -469,130 +334,6 @@ async fn another_kind_takes_the_place_of_one_that_nobody_logged_in_to() {
     stage.declare("test/one", Provider::Static(fixed));
     let keeper = stage.running().await;
     assert_eq!(shown(&token(&keeper, "test/one").await.unwrap()), "canary-first-key");
-}
-
-#[tokio::test]
-async fn what_is_secret_in_a_document_is_hidden_too() {
-    let mut stage = Stage::new();
-    let client = r#"{"installed": {"client_id": "id-1", "client_secret": "canary-of-a-client"}}"#;
-    let google = Google {
-        account: None,
-        client: GoogleClient::Json(SecretPlace::File(stage.file("client", client))),
-        scopes: Vec::new(),
-        testing: false,
-    };
-    stage.declare("test/one", Provider::Google(google));
-    let pem =
-        "-----BEGIN RSA PRIVATE KEY-----\ncanaryFirstLineOfTheKey\n-----END RSA PRIVATE KEY-----\n";
-    let app = GithubApp {
-        app_id: 1,
-        installation_id: 1,
-        key: SecretPlace::File(stage.file("pem", pem)),
-        repositories: Vec::new(),
-        permissions: BTreeMap::new(),
-        api_url: stage.fake.url(""),
-    };
-    stage.declare("test/two", Provider::GithubApp(app));
-    let keeper = stage.keeper().await;
-    for secret in ["canary-of-a-client", "canaryFirstLineOfTheKey"] {
-        assert_eq!(keeper.redactor().hide(&format!("got {secret}.")), "got [redacted].");
-    }
-    assert_eq!(keeper.redactor().hide("id-1 at installed"), "id-1 at installed");
-}
-
-#[tokio::test]
-async fn what_is_in_place_counts_for_the_next_attempt_without_a_notice() {
-    let mut stage = Stage::new();
-    let key = SecretPlace::File(stage.file("key", "canary-first-key"));
-    let fixed = Static { secret: StaticSecret::Bearer(key), expires_on: None };
-    stage.declare("test/one", Provider::Static(fixed));
-    let secret = SecretPlace::File(stage.file("secret", SECRET));
-    stage.declare("test/two", stage.oauth(secret));
-    // Its loop does not run.
-    let keeper = stage.keeper().await;
-    assert_eq!(shown(&token(&keeper, "test/one").await.unwrap()), "canary-first-key");
-    token(&keeper, "test/two").await.unwrap_err();
-    stage.file("key", "canary-second-key");
-    assert_eq!(shown(&token(&keeper, "test/one").await.unwrap()), "canary-second-key");
-    stage.log_in("test/two").await;
-    token(&keeper, "test/two").await.unwrap();
-}
-
-#[tokio::test]
-async fn a_folder_that_others_can_read_blocks_until_it_is_mended() {
-    let stage = Stage::logged_in("test/one").await;
-    let keeper = stage.running().await;
-    token(&keeper, "test/one").await.unwrap();
-    let record = stage.folder.record_path(&name("test/one"));
-    let chmod = |path: &Path, mode| {
-        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
-    };
-    chmod(&record, 0o644);
-    let standing = until(&keeper, "test/one", State::Misconfigured).await;
-    assert_eq!(standing.class, Some(Class::LocalStore));
-    let refused = token(&keeper, "test/one").await.unwrap_err();
-    assert!(refused.words.contains("has mode 0644"), "{}", refused.words);
-    assert_eq!(stage.fake.calls(), 1);
-    chmod(&record, 0o600);
-    until(&keeper, "test/one", State::Healthy).await;
-    token(&keeper, "test/one").await.unwrap();
-    assert_eq!(stage.fake.calls(), 1, "its token was good all the time");
-}
-
-#[tokio::test]
-async fn a_server_that_asks_for_patience_is_left_alone_by_all_of_a_client() {
-    let mut stage = Stage::logged_in("test/one").await;
-    let secret = SecretPlace::File(stage.file("secret", SECRET));
-    stage.declare("test/two", stage.oauth(secret));
-    stage.log_in("test/two").await;
-    stage.fake.faults([Fault::retry_after(429, "120")]);
-    let keeper = stage.running().await;
-    token(&keeper, "test/one").await.unwrap_err();
-    let refused = token(&keeper, "test/two").await.unwrap_err();
-    assert_eq!(refused.standing.class, Some(Class::RateLimited));
-    assert_eq!(stage.fake.calls(), 1);
-    stage.clock.advance(Duration::from_secs(120));
-    until(&keeper, "test/one", State::Healthy).await;
-    until(&keeper, "test/two", State::Healthy).await;
-    assert_eq!(stage.fake.calls(), 3);
-}
-
-#[tokio::test]
-async fn an_outage_is_ridden_out_with_the_token_at_hand() {
-    let stage = Stage::logged_in("test/one").await;
-    let keeper = stage.running().await;
-    let lease = token(&keeper, "test/one").await.unwrap();
-    let _run = keeper.renewed(&name("test/one"));
-    stage.fake.fault(Some(Fault::retry_after(503, "30")));
-    stage.clock.advance(Duration::from_secs(56 * 60));
-    until(&keeper, "test/one", State::RefreshFailing).await;
-    assert_eq!(token(&keeper, "test/one").await.unwrap(), lease);
-    stage.fake.fault(None);
-    stage.clock.advance(Duration::from_secs(60));
-    let standing = until(&keeper, "test/one", State::Healthy).await;
-    assert_eq!(standing.generation, lease.generation + 1);
-}
-
-#[tokio::test]
-async fn a_sealed_credential_waits_for_its_identity() {
-    let mut stage = Stage::new();
-    let identity = stage.dir.path().join("identity");
-    let secret = SecretPlace::File(stage.file("secret", SECRET));
-    stage.declare("test/one", stage.oauth(secret));
-    let declaration = Arc::make_mut(stage.declared.get_mut(&name("test/one")).unwrap());
-    declaration.seal = Some(Seal::Age(SecretPlace::File(identity)));
-    stage.log_in("test/one").await;
-    let keeper = stage.running().await;
-    let refused = token(&keeper, "test/one").await.unwrap_err();
-    assert_eq!(refused.standing.class, Some(Class::LocalStore));
-    assert!(refused.words.contains("its identity is out of reach"), "{}", refused.words);
-    assert_eq!(stage.fake.calls(), 0, "nothing is spent that could not be kept");
-    stage.file("identity", Identity::generate().expose());
-    until(&keeper, "test/one", State::Healthy).await;
-    token(&keeper, "test/one").await.unwrap();
-    let kept = fs::read(stage.folder.record_path(&name("test/one"))).unwrap();
-    assert!(kept.starts_with(b"age-encryption.org/v1"));
-    assert_eq!(stage.fake.calls(), 1);
 }
 
 #[tokio::test]
@@ -609,45 +350,6 @@ async fn nobody_has_logged_in_yet() {
     token(&keeper, "test/one").await.unwrap();
     let undeclared = token(&keeper, "test/other").await.unwrap_err();
     assert_eq!(undeclared.words, "test/other: it is not declared in jada.yaml");
-}
-
-#[tokio::test]
-async fn a_spent_grant_that_cannot_be_written_serves_from_memory_until_it_is() {
-    // The client's secret is looked up in the middle of the exchange: there the folder goes bad.
-    let spoils: Arc<Mutex<Option<PathBuf>>> = Arc::default();
-    let spoiling = Arc::clone(&spoils);
-    let mut stage = Stage::with(Arc::new(move |_| {
-        if let Some(path) = spoiling.lock().unwrap().take() {
-            fs::rename(&path, path.with_extension("aside")).unwrap();
-            fs::create_dir(&path).unwrap();
-        }
-        Some(SECRET.to_owned())
-    }));
-    stage.declare("test/one", stage.oauth(SecretPlace::Env("S".into())));
-    stage.log_in("test/one").await;
-    stage.fake.rotate(true);
-    let keeper = stage.keeper().await;
-    let record = stage.folder.record_path(&name("test/one"));
-    *spoils.lock().unwrap() = Some(record.clone());
-    let lease = token(&keeper, "test/one").await.unwrap();
-    let standing = keeper.standings().borrow()[&name("test/one")].clone();
-    assert_eq!(standing.class, Some(Class::LocalStore), "people must know");
-    assert_eq!(token(&keeper, "test/one").await.unwrap(), lease);
-    // The write is tried again as time passes, and then all is well.
-    fs::remove_dir(&record).unwrap();
-    // Time goes on in steps: the wait between two tries may begin after any one of them.
-    let mut standings = keeper.standings();
-    for _ in 0..200 {
-        stage.clock.advance(Duration::from_secs(2));
-        let healthy = standings.wait_for(|all| all[&name("test/one")].state == State::Healthy);
-        if within(&SystemClock, Duration::from_millis(100), healthy).await.is_some() {
-            break;
-        }
-    }
-    until(&keeper, "test/one", State::Healthy).await;
-    let kept = stage.folder.read(&name("test/one")).unwrap().unwrap();
-    assert_eq!(kept.token, Some(lease.token));
-    assert_eq!(stage.fake.calls(), 1);
 }
 
 #[test]

@@ -14,6 +14,8 @@ use crate::credentials::mint::{Token, TokenValue};
 use crate::credentials::secret::Secret;
 use crate::model::CredentialName;
 
+mod processes;
+
 /// The variable that makes a test binary a child: what it does, where, and at which step it dies.
 const CHILD: &str = "JADA_TEST_REFRESH";
 
@@ -23,7 +25,7 @@ const ON_THE_WIRE: u32 = 60;
 /// Ends this process as `kill -9` does, where the parent asked for it.
 pub(super) fn step(number: u32) {
     let asked = std::env::var(CHILD).ok();
-    if asked.is_some_and(|asked| Errand::parse(&asked).dies_at == number) {
+    if asked.is_some_and(|asked| processes::Errand::parse(&asked).dies_at == number) {
         let own = rustix::process::getpid();
         rustix::process::kill_process(own, rustix::process::Signal::KILL).unwrap();
     }
@@ -282,129 +284,6 @@ fn no(class: Class) -> Result<Minted, Evidence> {
     Err(Evidence::new(class, "as told"))
 }
 
-/// What a child does.
-struct Errand {
-    dir: String,
-    port: u16,
-    dies_at: u32,
-    rounds: u32,
-}
-
-impl Errand {
-    fn parse(text: &str) -> Self {
-        let mut words = text.split_whitespace();
-        let mut word = || words.next().unwrap();
-        Self {
-            dir: word().to_owned(),
-            port: word().parse().unwrap(),
-            dies_at: word().parse().unwrap(),
-            rounds: word().parse().unwrap(),
-        }
-    }
-
-    fn text(&self) -> String {
-        let Self { dir, port, dies_at, rounds } = self;
-        format!("{dir} {port} {dies_at} {rounds}")
-    }
-
-    /// The command that does it, after `before` of a shell.
-    fn command(&self, before: &str) -> Command {
-        let own = std::env::current_exe().unwrap();
-        let mut command = Command::new("sh");
-        let line = format!("{before} exec \"$0\" --exact --ignored --nocapture {TEST}");
-        command.arg("-c").arg(line).arg(own).env(CHILD, self.text());
-        command.stdout(Stdio::null()).stderr(Stdio::null());
-        command
-    }
-}
-
-const TEST: &str = "credentials::refresh::tests::a_process_of_its_own";
-
-#[tokio::test]
-#[ignore = "is started by other tests, as a process of its own"]
-async fn a_process_of_its_own() {
-    let Ok(errand) = std::env::var(CHILD) else { return };
-    let errand = Errand::parse(&errand);
-    let folder = Folder::at(Path::new(&errand.dir));
-    let audit = Audit::of(folder.clone(), "cli");
-    let nature = nature(None);
-    let port = errand.port;
-    let mint = move |grant: Option<Grant>| -> BoxFuture<'static, _> {
-        Box::pin(
-            async move { exchange(port, grant.unwrap().refresh_token.expose(), SystemClock.now()) },
-        )
-    };
-    for _ in 0..errand.rounds {
-        let known = folder.read(&name()).unwrap().unwrap().standing.generation;
-        let (folder, audit) = (&folder, &audit);
-        let why = Why::Newer { than: known };
-        step(1);
-        let ask = Ask { nature: &nature, folder, audit, clock: &SystemClock, why };
-        let fresh = refresh(&ask, &mint).await.map_err(|failed| format!("{failed:?}")).unwrap();
-        step(10);
-        assert!(fresh.record.standing.generation > known);
-    }
-}
-
-fn run(errand: &Errand, before: &str) -> ExitStatus {
-    errand.command(before).status().unwrap()
-}
-
-#[tokio::test]
-async fn a_process_that_is_killed_at_any_step_costs_nobody_a_consent() {
-    use std::os::unix::process::ExitStatusExt;
-    for rotation in [Rotation::Off, Rotation::Grace, Rotation::Strict] {
-        for dies_at in [1, 2, 3, 4, 5, 6, ON_THE_WIRE, 7, 8, 9, 10] {
-            let case = format!("{rotation:?}, step {dies_at}");
-            let place = Place::new(Some(rotation != Rotation::Off)).await;
-            let server = Server::new(rotation);
-            let dir = place.dir.path().to_str().unwrap().to_owned();
-            let errand = Errand { dir, port: server.port, dies_at, rounds: 1 };
-            assert_eq!(run(&errand, "").signal(), Some(9), "{case}");
-            // Another process goes on. What can be lost is an answer: one that had been sent, and was not
-            // written down.
-            let lost = [ON_THE_WIRE, 7].contains(&dies_at);
-            let first = place.refreshes(&server).await;
-            if lost && rotation == Rotation::Strict {
-                assert_eq!(first.unwrap_err().standing.state, State::RefreshFailing, "{case}");
-                place.clock.advance(Duration::from_secs(60));
-                let dead = place.refreshes(&server).await.unwrap_err().standing;
-                assert_eq!(dead.state, State::ReauthRequired, "{case}");
-                continue;
-            }
-            let record = first.unwrap_or_else(|failed| panic!("{case}: {failed:?}"));
-            assert_eq!(record.standing.state, State::Healthy, "{case}");
-            let (exchanges, refused) = server.count();
-            assert_eq!((exchanges, refused), (if lost { 2 } else { 1 }, 0), "{case}");
-            // And it is no worse for the next turn.
-            place.clock.advance(Duration::from_secs(7200));
-            let record = place.refreshes(&server).await.unwrap();
-            assert_eq!(record, place.record(), "{case}");
-            assert_eq!(server.count(), (exchanges + 1, 0), "{case}");
-            assert!(!place.leftover().await, "{case}");
-        }
-    }
-}
-
-#[tokio::test]
-async fn fifty_processes_spend_each_generation_once() {
-    let place = Place::new(None).await;
-    let server = Server::new(Rotation::Strict);
-    let dir = place.dir.path().to_str().unwrap().to_owned();
-    let errand = Errand { dir, port: server.port, dies_at: 0, rounds: 3 };
-    let children: Vec<_> = (0..50).map(|_| errand.command("").spawn().unwrap()).collect();
-    for mut child in children {
-        assert!(child.wait().unwrap().success());
-    }
-    let record = place.record();
-    let (exchanges, refused) = server.count();
-    assert_eq!(refused, 0);
-    assert_eq!(record.standing.generation, 1 + exchanges, "one exchange a generation");
-    assert!((3..=150).contains(&exchanges), "{exchanges}");
-    let acts = place.events();
-    assert_eq!(acts.iter().filter(|act| **act == Act::RefreshOk).count() as u64, exchanges);
-}
-
 #[tokio::test]
 async fn many_who_ask_at_once_get_one_exchange() {
     let place = Place::new(None).await;
@@ -415,26 +294,6 @@ async fn many_who_ask_at_once_get_one_exchange() {
         records.into_iter().map(|fresh| fresh.unwrap().record.standing.generation).collect();
     assert_eq!(generations, BTreeSet::from([2]));
     assert_eq!(script.spent(), ["r-0"]);
-}
-
-#[tokio::test]
-async fn a_disk_without_room_blocks_the_exchange() {
-    let place = Place::new(Some(true)).await;
-    let server = Server::new(Rotation::Strict);
-    let dir = place.dir.path().to_str().unwrap().to_owned();
-    let errand = Errand { dir, port: server.port, dies_at: 0, rounds: 1 };
-    let before = place.record();
-    // A limit on the size of files stands for the disk; its signal is ignored, as nobody sends one for a
-    // full disk.
-    let status = run(&errand, "trap '' XFSZ; ulimit -f 8;");
-    assert_eq!(status.code(), Some(101), "it was told");
-    assert_eq!(server.count(), (0, 0), "and the server was not asked");
-    assert_eq!(place.record(), before);
-    assert!(!place.dir.path().join("credentials/test+one.json.new").exists());
-    assert!(!place.leftover().await);
-    // With room again, it goes on.
-    assert!(run(&errand, "").success());
-    assert_eq!(server.count(), (1, 0));
 }
 
 #[tokio::test]
