@@ -137,7 +137,8 @@ fn incident_lines(incident: &IncidentItem, now: Timestamp, width: usize) -> Vec<
         }
         _ => format!("opened {since}, seen {times}, last {seen}"),
     };
-    let title = format!("{severity} {}: {}", incident.key, incident.title);
+    // The title names what it is about.
+    let title = format!("{severity}: {}", incident.title);
     let mut lines = print::wrapped(&title, width - 2);
     lines.iter_mut().skip(1).for_each(|line| line.insert_str(0, "  "));
     for line in std::iter::once(state.as_str()).chain(incident.detail.lines()) {
