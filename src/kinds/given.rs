@@ -78,11 +78,15 @@ impl<'a> Given<'a> {
         if !template::is_template(text) {
             return Ok(text.to_owned());
         }
-        let values = self.values.get_or_init(|| self.build());
-        let rendered = template::render(text, values).map(std::borrow::Cow::into_owned);
+        let rendered = template::render(text, self.values()).map(std::borrow::Cow::into_owned);
         rendered.map_err(|error| {
             Failure::new(FailureClass::Permanent, format!("can't fill in `{key}`: {error}"))
         })
+    }
+
+    /// What templates see.
+    pub(super) fn values(&self) -> &Json {
+        self.values.get_or_init(|| self.build())
     }
 
     /// The words that a program is started with.

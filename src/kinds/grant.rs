@@ -83,6 +83,11 @@ impl Access {
     pub(super) fn keeper(&self) -> Option<&Keeper> {
         self.keeper.as_deref()
     }
+
+    /// The same, to keep.
+    pub(super) fn shared_keeper(&self) -> Option<Arc<Keeper>> {
+        self.keeper.clone()
+    }
 }
 
 impl<'a> Grants<'a> {

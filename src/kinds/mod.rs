@@ -10,6 +10,7 @@ pub mod grant;
 pub mod health;
 pub mod output;
 pub mod process;
+pub mod sync;
 pub mod template;
 mod work;
 

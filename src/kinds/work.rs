@@ -15,6 +15,7 @@ use super::given::Surroundings;
 use super::grant::Access;
 use super::health::{self, HealthSpec};
 use super::process::environment;
+use super::sync::{self, SyncSpec};
 use super::template::{self, Names};
 use super::{AttemptContext, Perform};
 use crate::credentials::keeper::Keeper;
@@ -30,10 +31,12 @@ pub enum Work {
     Command(Box<CommandSpec>),
     /// Takes the pulse of hosts and services.
     Health(HealthSpec),
+    /// Moves data from a source to a destination.
+    Sync(Box<SyncSpec>),
 }
 
 /// Kinds that other versions run: their keys are known, so that the message can say so.
-const NOT_RUN: [&str; 2] = ["agent", "sync"];
+const NOT_RUN: [&str; 1] = ["agent"];
 
 impl Work {
     /// The kind's key in YAML.
@@ -42,6 +45,7 @@ impl Work {
         match self {
             Self::Command(_) => "command",
             Self::Health(_) => "health",
+            Self::Sync(_) => "sync",
         }
     }
 
@@ -54,7 +58,7 @@ impl Work {
     #[must_use]
     pub fn looked_at(&self) -> Vec<&Located<CredentialName>> {
         match self {
-            Self::Command(_) => Vec::new(),
+            Self::Command(_) | Self::Sync(_) => Vec::new(),
             Self::Health(spec) => spec.looked_at(),
         }
     }
@@ -65,23 +69,26 @@ impl Work {
         match self {
             Self::Command(_) => Vec::new(),
             Self::Health(spec) => spec.signed_requests(),
+            Self::Sync(spec) => spec.signed_requests(),
         }
     }
 }
 
 impl OneOf for Work {
-    const KEYS: &'static [&'static str] = &["command", "health", "agent", "sync"];
+    const KEYS: &'static [&'static str] = &["command", "health", "sync", "agent"];
     const WHAT: &'static str = "kind";
 
     fn decode_at(key: &str, node: &Node<'_>, cx: &mut Decoder) -> Option<Self> {
         match key {
             "command" => Box::decode(node, cx).map(Self::Command),
             "health" => HealthSpec::decode(node, cx).map(Self::Health),
+            "sync" => Box::decode(node, cx).map(Self::Sync),
             _ => {
                 debug_assert!(NOT_RUN.contains(&key), "{key} is decoded above");
                 let at = node.head(cx.source());
                 let message = format!("this version does not run jobs of the kind `{key}`");
-                cx.report(Code::KindNotRun, at, message).help("it runs `command` and `health`");
+                cx.report(Code::KindNotRun, at, message)
+                    .help("it runs `command`, `health` and `sync`");
                 None
             }
         }
@@ -96,6 +103,11 @@ impl OneOf for Work {
                 "health",
                 &[" Takes the pulse of hosts and services."],
                 generator.subschema_for::<HealthSpec>(),
+            ),
+            (
+                "sync",
+                &[" Moves data from a source to a destination, whole or not at all."],
+                generator.subschema_for::<SyncSpec>(),
             ),
         ]
     }
@@ -112,7 +124,7 @@ pub fn check(
 ) {
     let also = match work {
         Some(Work::Command(spec)) => spec.inherit_env.as_slice(),
-        Some(Work::Health(_)) | None => &[],
+        Some(Work::Health(_) | Work::Sync(_)) | None => &[],
     };
     let inherited = Names { env: command::inherited_names(also), ..known.clone() };
     for (_, value) in env.iter().flat_map(|env| &env.0) {
@@ -121,6 +133,7 @@ pub fn check(
     match work {
         Some(Work::Command(spec)) => spec.check(known, cx),
         Some(Work::Health(spec)) => spec.check(known, cx),
+        Some(Work::Sync(spec)) => spec.check(known, cx),
         None => {}
     }
 }
@@ -160,6 +173,7 @@ impl Perform for Kinds {
         let outcome = match work.as_ref() {
             Work::Command(spec) => command::perform(spec, &mut attempt, around).await,
             Work::Health(spec) => health::perform(spec, &attempt, around, &self.http).await,
+            Work::Sync(_) => sync::perform(&mut attempt, around).await,
         };
         let outcome = with_message(outcome, |text| output.hide(&text));
         match output.trouble() {

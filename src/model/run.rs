@@ -202,6 +202,9 @@ pub struct Failure {
     /// The credential that is to blame, where one is: the run is then blocked by it, not failed. Not
     /// kept with the attempt.
     pub blocked_by: Option<CredentialName>,
+    /// The command that mends it, where the failure knows a better one than a look at the logs. Not kept
+    /// with the attempt.
+    pub mend: Option<String>,
 }
 
 impl Failure {
@@ -214,6 +217,7 @@ impl Failure {
             retry_after: None,
             exit_code: None,
             blocked_by: None,
+            mend: None,
         }
     }
 }

@@ -76,6 +76,7 @@ pub(super) fn check(reader: &mut Reader<'_>, section: &JobSection, cx: &mut Deco
     let runs: Vec<&Run> = match section.work.as_ref() {
         Some(Work::Command(spec)) => vec![&spec.run],
         Some(Work::Health(spec)) => spec.programs().collect(),
+        Some(Work::Sync(spec)) => spec.program().into_iter().collect(),
         None => Vec::new(),
     };
     for run in runs {

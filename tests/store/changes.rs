@@ -33,6 +33,7 @@ pub(crate) async fn record_round_trips(open: Opener) {
             retry_after: Some(Duration::from_millis(90_001)),
             exit_code: Some(-7),
             blocked_by: None,
+            mend: None,
         };
         finished(2, &Outcome::Failed(failure))
     }));
@@ -141,6 +142,7 @@ pub(crate) async fn end_finishes(open: Opener) {
         retry_after: Some(Duration::from_secs(120)),
         exit_code: Some(3),
         blocked_by: None,
+        mend: None,
     });
     let end = world.end(run, 1, &outcome, finished(4, &outcome));
     assert_eq!(world.apply(4, end).await, Applied::Done);

@@ -245,6 +245,7 @@ pub(super) fn outcome(
         retry_after: retry_after.map(|time| Duration::from_millis(time.cast_unsigned())),
         exit_code: exit_code.and_then(|code| i32::try_from(code).ok()),
         blocked_by: None,
+        mend: None,
     }))
 }
 

@@ -1,0 +1,55 @@
+//! The `sync` kind: moves data from a source to a destination, whole or not at all.
+//!
+//! ```text
+//!  source ──cells──▶ intake (map, bad rows) ──rows──▶ stage ──┐
+//!                                                             ▼
+//!  destination ◀── ONE commit: rows + ledger ◀── guards ◀── diff ◀── what the destination holds
+//!                                                  │ trips
+//!                                                  └──▶ held: nothing touched, the stage kept
+//! ```
+//!
+//! Owns the section and the pipeline, which runs on a thread of its own. Refuses to know schedules, retries
+//! and who is told: it answers with an outcome whose first word is the result.
+
+#![expect(dead_code, clippy::unused_self, reason = "parts of it are being built")]
+
+mod columns;
+mod destination;
+mod diff;
+mod guards;
+mod intake;
+mod ledger;
+mod run;
+mod source;
+mod spec;
+mod stage;
+mod tools;
+mod trouble;
+mod value;
+
+pub use spec::SyncSpec;
+
+use super::AttemptContext;
+use super::given::Given;
+use super::given::Surroundings;
+use super::grant::Grants;
+use crate::model::Outcome;
+
+/// Performs an attempt to its end.
+pub(super) async fn perform(attempt: &mut AttemptContext, around: Surroundings<'_>) -> Outcome {
+    let setting = attempt.setting.clone();
+    // Programs of the job get what they are bound to; what the pipeline itself asks with it gets by itself.
+    let grants = match Grants::take(around.access, &setting.bindings, attempt).await {
+        Ok(grants) => grants,
+        Err(failure) => return Outcome::Failed(failure),
+    };
+    let given = match Given::new(attempt, around, &grants, &[], std::iter::empty()) {
+        Ok(given) => given,
+        Err(failure) => return Outcome::Failed(failure),
+    };
+    let tools = tools::Tools::new(attempt, around, &given);
+    tokio::select! {
+        outcome = run::on_a_thread(tools, attempt.work.clone()) => outcome,
+        never = grants.follow() => never,
+    }
+}
