@@ -12,7 +12,7 @@ use serde_json::{Value as Json, json};
 use super::command::Run;
 use super::grant::{Access, Grants};
 use super::process::environment;
-use super::{AttemptContext, template};
+use super::{AttemptContext, template, wire};
 use crate::model::{Cause, Failure, FailureClass};
 use crate::yaml::Located;
 
@@ -28,6 +28,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) data_dir: &'a Path,
     /// Who has the credentials.
     pub(super) access: &'a Access,
+    /// What attempts share of the network.
+    pub(super) network: &'a wire::Shared,
 }
 
 /// What one attempt is given.

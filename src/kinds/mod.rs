@@ -12,6 +12,7 @@ pub mod output;
 pub mod process;
 pub mod sync;
 pub mod template;
+mod wire;
 mod work;
 
 use std::collections::BTreeMap;

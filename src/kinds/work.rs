@@ -17,6 +17,7 @@ use super::health::{self, HealthSpec};
 use super::process::environment;
 use super::sync::{self, SyncSpec};
 use super::template::{self, Names};
+use super::wire;
 use super::{AttemptContext, Perform};
 use crate::credentials::keeper::Keeper;
 use crate::model::{CredentialName, Failure, Outcome};
@@ -143,7 +144,7 @@ pub fn check(
 pub struct Kinds {
     data_dir: PathBuf,
     inherited: Vec<(OsString, OsString)>,
-    http: health::Clients,
+    network: wire::Shared,
     access: Access,
 }
 
@@ -155,7 +156,7 @@ impl Kinds {
         Self {
             data_dir: environment::spelled(data_dir),
             inherited: environment::inherited(),
-            http: health::Clients::default(),
+            network: wire::Shared::default(),
             access: Access::new(keeper, data_dir),
         }
     }
@@ -169,10 +170,11 @@ impl Perform for Kinds {
             inherited: &self.inherited,
             data_dir: &self.data_dir,
             access: &self.access,
+            network: &self.network,
         };
         let outcome = match work.as_ref() {
             Work::Command(spec) => command::perform(spec, &mut attempt, around).await,
-            Work::Health(spec) => health::perform(spec, &attempt, around, &self.http).await,
+            Work::Health(spec) => health::perform(spec, &attempt, around).await,
             Work::Sync(_) => sync::perform(&mut attempt, around).await,
         };
         let outcome = with_message(outcome, |text| output.hide(&text));

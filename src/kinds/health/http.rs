@@ -1,24 +1,25 @@
 //! The `http` probe: what a server answers, and how fast.
 //!
-//! Owns the clients, made when first needed: an idle daemon without such checks holds no certificates.
-//! Refuses to hold connections: each check measures a fresh one.
+//! Owns the section, and what of an answer is measured. Refuses to hold connections: each check measures a
+//! fresh one.
 
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use reqwest::header::{HeaderValue, RETRY_AFTER};
-use reqwest::{Client, Method as Verb, RequestBuilder, Response, StatusCode, Url, redirect};
+use reqwest::{Method as Verb, StatusCode, Url};
 use serde_json::Value as Json;
 
 use super::condition::Condition;
 use super::measure::{Measured, Quantity, Reading, Unit};
-use super::names::Names;
 use super::probe::{Cause, Found};
 use super::spec::Expectation;
 use crate::clock::Clock;
-use crate::credentials::exchange::{is_loopback, retry_after, root};
+use crate::credentials::declare::Declaration;
+use crate::credentials::exchange::{retry_after, root};
+use crate::credentials::keeper::Lease;
 use crate::kinds::output::Output;
+use crate::kinds::wire::{self, Answer, BODY_MAX, Clients, Connections, Lost, Means};
 use crate::model::FailureClass;
 use crate::yaml::decode::values::{Entries, ScalarText};
 use crate::yaml::{Located, section, words};
@@ -31,15 +32,9 @@ pub(super) const MEASURES: &[(&str, Quantity)] = &[
     ("json", Quantity::Json),
 ];
 
-/// Most bytes of a body that are looked at.
-const BODY_MAX: usize = 1024 * 1024;
-
 /// A run waits no longer than a day for a server: what asks for a year is broken, and the job would not look
 /// again until then.
 const WAIT_MAX: Duration = Duration::from_hours(24);
-
-/// Most redirects that are followed.
-pub(super) const REDIRECTS: usize = 5;
 
 section! {
     /// An HTTP request.
@@ -78,21 +73,6 @@ pub(super) fn defaults() -> Vec<Expectation> {
     vec![Expectation { value: "status".to_owned(), condition }]
 }
 
-/// What is wrong with an address, with the way out.
-pub(super) fn problem(url: &str) -> Option<(String, &'static str)> {
-    let help = "write it like `https://example.com/status`";
-    match Url::parse(url) {
-        Ok(parsed) if !matches!(parsed.scheme(), "http" | "https") => {
-            Some((format!("`{}` is no scheme that is known here", parsed.scheme()), help))
-        }
-        Ok(parsed) if parsed.password().is_some() => {
-            Some(("an address must not hold a password".to_owned(), "send a header instead"))
-        }
-        Ok(_) => None,
-        Err(error) => Some((format!("`{url}` is no address: {error}"), help)),
-    }
-}
-
 /// A request, everything filled in.
 #[derive(Clone, Debug)]
 pub(super) struct Request {
@@ -104,86 +84,6 @@ pub(super) struct Request {
     pub(super) headers: Vec<(String, String)>,
     /// A body to send.
     pub(super) body: Option<String>,
-}
-
-/// The clients of all checks.
-#[derive(Debug, Default)]
-pub(in crate::kinds) struct Clients {
-    /// Those that follow redirects.
-    following: ByReach,
-    /// Those that follow none: of a request with a credential, each step is looked at.
-    stepping: ByReach,
-}
-
-/// One client for each part of the world.
-#[derive(Debug, Default)]
-struct ByReach {
-    /// For this host without TLS: needs no certificates, which are most of a client's weight.
-    plain: OnceLock<Result<Client, String>>,
-    /// For this host with TLS. No proxy stands between a host and itself.
-    direct: OnceLock<Result<Client, String>>,
-    /// For everything else, through the proxy that the environment names.
-    outside: OnceLock<Result<Client, String>>,
-}
-
-impl Clients {
-    /// A client that follows redirects.
-    fn following(&self, url: &Url) -> Result<&Client, String> {
-        self.following.of(url, |reach| redirect::Policy::custom(move |to| follow(reach, to)))
-    }
-
-    /// A client that follows none.
-    pub(super) fn stepping(&self, url: &Url) -> Result<&Client, String> {
-        self.stepping.of(url, |_| redirect::Policy::none())
-    }
-}
-
-impl ByReach {
-    fn of(
-        &self,
-        url: &Url,
-        redirects: impl FnOnce(Reach) -> redirect::Policy,
-    ) -> Result<&Client, String> {
-        let (client, reach) = match (is_loopback(url), url.scheme()) {
-            (true, "http") => (&self.plain, Reach::Plain),
-            (true, _) => (&self.direct, Reach::Direct),
-            (false, _) => (&self.outside, Reach::Outside),
-        };
-        client.get_or_init(|| build(reach, redirects(reach))).as_ref().map_err(Clone::clone)
-    }
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Reach {
-    Plain,
-    Direct,
-    Outside,
-}
-
-fn build(reach: Reach, redirects: redirect::Policy) -> Result<Client, String> {
-    // Taken already where something else in this process speaks TLS, and then it is the same one.
-    let _taken = rustls::crypto::ring::default_provider().install_default();
-    let mut builder = Client::builder()
-        .user_agent(concat!("jada/", env!("CARGO_PKG_VERSION")))
-        .pool_max_idle_per_host(0)
-        .dns_resolver(Names)
-        .redirect(redirects);
-    if reach != Reach::Outside {
-        builder = builder.no_proxy();
-    }
-    if reach == Reach::Plain {
-        builder = builder.tls_certs_only([]);
-    }
-    builder.build().map_err(|error| format!("can't make an HTTP client: {}", root(&error)))
-}
-
-fn follow(reach: Reach, attempt: redirect::Attempt<'_>) -> redirect::Action {
-    if attempt.previous().len() > REDIRECTS {
-        return attempt.error(format!("more than {REDIRECTS} redirects"));
-    }
-    let leaves = !(is_loopback(attempt.url()) && attempt.url().scheme() == "http");
-    // A client without certificates can't follow; the redirect itself is the answer then.
-    if reach == Reach::Plain && leaves { attempt.stop() } else { attempt.follow() }
 }
 
 /// A request, and what is wanted of its answer.
@@ -198,15 +98,6 @@ pub(super) struct Ask<'a> {
     pub(super) output: &'a Output,
     /// Time.
     pub(super) clock: &'a dyn Clock,
-}
-
-/// What was answered.
-pub(super) struct Answer {
-    pub(super) response: Response,
-    /// The body, as far as it was read.
-    pub(super) read: Option<Vec<u8>>,
-    /// How long it took.
-    pub(super) latency: Duration,
 }
 
 /// Asks, and measures what is wanted.
@@ -226,39 +117,51 @@ pub(super) async fn read(ask: &Ask<'_>) -> Found {
     if let Some(body) = &ask.request.body {
         building = building.body(body.clone());
     }
-    match send(building, &url, ask.clock).await {
+    match wire::send(building, &url, ask.clock).await {
         Ok(answer) => measure(answer, ask).await,
-        Err(found) => found,
+        Err(lost) => found(lost),
     }
 }
 
 /// The address of a request.
-pub(super) fn address(request: &Request) -> Result<Url, Found> {
-    match problem(&request.url) {
+fn address(request: &Request) -> Result<Url, Found> {
+    match wire::problem(&request.url) {
         Some((message, help)) => Err(Found::unknown(format!("{message}; {help}"))),
         None => Ok(Url::parse(&request.url).expect("an address without problem is one")),
     }
 }
 
-/// Sends a request.
-pub(super) async fn send(
-    building: RequestBuilder,
-    url: &Url,
-    clock: &dyn Clock,
+/// A request as the wire has it.
+pub(super) fn filled(request: &Request) -> Result<wire::Request, Found> {
+    Ok(wire::Request {
+        url: address(request)?,
+        verb: verb(request.method),
+        headers: request.headers.clone(),
+        body: request.body.as_ref().map(|body| body.clone().into_bytes()),
+    })
+}
+
+/// Makes a request that shows a credential.
+pub(super) async fn walked(
+    request: &wire::Request,
+    ask: &Ask<'_>,
+    lease: (&Declaration, &Lease),
 ) -> Result<Answer, Found> {
-    let start = clock.passed();
-    match building.send().await {
-        Ok(response) => {
-            let latency = clock.passed().saturating_sub(start);
-            Ok(Answer { response, read: None, latency })
-        }
-        Err(error) if error.is_builder() => {
-            Err(Found::unknown(format!("can't make the request: {}", root(&error))))
-        }
-        Err(error) => {
-            let host = url.host_str().unwrap_or_default();
-            Err(Found::down(format!("no answer from {host}: {}", root(&error))))
-        }
+    let means = Means {
+        clients: ask.clients,
+        connections: Connections::Fresh,
+        clock: ask.clock,
+        lease: Some(lease),
+        total: None,
+    };
+    wire::walk(request, means).await.map_err(found)
+}
+
+/// What is known of a host that did not answer, and of one that was not asked.
+fn found(lost: Lost) -> Found {
+    match lost {
+        Lost::Unmade(words) => Found::unknown(words),
+        Lost::Unanswered(words) => Found::down(words),
     }
 }
 
@@ -287,16 +190,6 @@ pub(super) async fn measure(mut answer: Answer, ask: &Ask<'_>) -> Found {
     Found::Values(reading, cause)
 }
 
-impl Answer {
-    /// The body, as far as it is looked at.
-    pub(super) async fn body(&mut self) -> reqwest::Result<&[u8]> {
-        if self.read.is_none() {
-            self.read = Some(body(&mut self.response).await?);
-        }
-        Ok(self.read.as_deref().unwrap_or_default())
-    }
-}
-
 /// What a status says of a failure.
 fn cause(status: StatusCode, asked: Option<&HeaderValue>, now: Timestamp) -> Cause {
     let class = match status {
@@ -307,18 +200,6 @@ fn cause(status: StatusCode, asked: Option<&HeaderValue>, now: Timestamp) -> Cau
     let after = asked.filter(|_| class == FailureClass::Throttled);
     let after = after.and_then(|value| value.to_str().ok());
     Cause { class, retry_after: after.and_then(|text| retry_after(text, now, WAIT_MAX)) }
-}
-
-async fn body(response: &mut Response) -> reqwest::Result<Vec<u8>> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await? {
-        let room = BODY_MAX - body.len();
-        body.extend_from_slice(&chunk[..chunk.len().min(room)]);
-        if body.len() == BODY_MAX {
-            break;
-        }
-    }
-    Ok(body)
 }
 
 /// The value at a path such as `queue.depth`, `hosts.0.name` or `/a.b/c`.
@@ -339,7 +220,7 @@ fn look_up(body: &[u8], path: &str) -> Measured {
     }
 }
 
-pub(super) fn verb(method: Method) -> Verb {
+fn verb(method: Method) -> Verb {
     match method {
         Method::Get => Verb::GET,
         Method::Head => Verb::HEAD,

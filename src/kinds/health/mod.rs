@@ -18,7 +18,6 @@ mod http;
 mod load;
 mod measure;
 mod memory;
-mod names;
 mod plugin;
 mod probe;
 mod report;
@@ -26,19 +25,18 @@ mod signed;
 mod spec;
 mod syntax;
 mod tcp;
-mod threads;
 
 use std::sync::{Mutex, PoisonError};
 
 use futures_util::StreamExt;
 use futures_util::stream;
 
-pub(super) use http::Clients;
 pub use spec::{Check, HealthSpec, Probe};
 
 use super::given::{Given, Surroundings};
 use super::grant::{self, Access, Grants};
 use super::process::Program;
+use super::wire::{Caller, Clients};
 use super::{AttemptContext, Stop, StopReason};
 use crate::clock;
 use crate::credentials::keeper::Use;
@@ -54,7 +52,6 @@ pub(super) async fn perform(
     spec: &HealthSpec,
     attempt: &AttemptContext,
     around: Surroundings<'_>,
-    clients: &Clients,
 ) -> Outcome {
     // Only programs get files and variables; of requests, the daemon adds the header.
     let runs = spec.checks.iter().any(|check| matches!(check.probe, Probe::Command(_)));
@@ -68,6 +65,7 @@ pub(super) async fn perform(
         Err(failure) => return Outcome::Failed(failure),
     };
     let (access, dead) = (around.access, Mutex::new(None));
+    let clients = &around.network.clients;
     let round = Round { attempt, given, clients, access, dead };
     let checks: Vec<_> = spec.checks.iter().map(|check| round.judge(check)).collect();
     let judged: Vec<Option<Judged>> = stream::iter(checks).buffered(ABREAST).collect().await;
@@ -172,8 +170,8 @@ impl Round<'_> {
             return Found::unknown(format!("nobody here holds the credential `{name}`"));
         };
         let whom = Use { job: self.attempt.job.clone(), run: self.attempt.run };
-        let signer = signed::Signer { keeper, binding, whom };
-        let (found, refused) = signed::read(ask, &signer).await;
+        let caller = Caller { keeper, binding, whom };
+        let (found, refused) = signed::read(ask, &caller).await;
         if let Some(refused) = refused {
             let failure = grant::blocked(binding, refused, ask.clock.now());
             let mut dead = self.dead.lock().unwrap_or_else(PoisonError::into_inner);

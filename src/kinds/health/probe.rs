@@ -9,7 +9,7 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::measure::Reading;
-use super::threads::{self, FILES};
+use crate::kinds::wire::{self, FILES};
 use crate::model::FailureClass;
 use crate::yaml::{Code, Decode, Decoder, Node, Value};
 
@@ -81,7 +81,7 @@ impl Found {
 
 /// Looks at something on disk, which may keep a thread waiting.
 pub(super) async fn blocking(look: impl FnOnce() -> Found + Send + 'static) -> Found {
-    threads::look(&FILES, look).await.unwrap_or_else(Found::unknown)
+    wire::look(&FILES, look).await.unwrap_or_else(Found::unknown)
 }
 
 /// The section of a probe that needs to be told nothing: `memory: {}`, or `memory:` alone.

@@ -14,6 +14,7 @@ use super::syntax::{self, Raw};
 use super::{credential, disk, file_age, http, load, memory, plugin, tcp};
 use crate::kinds::command::Run;
 use crate::kinds::template::{self, Names};
+use crate::kinds::wire;
 use crate::model::CredentialName;
 use crate::model::id::check_name;
 use crate::yaml::decode::nearest;
@@ -271,7 +272,7 @@ impl Probe {
     /// Reports addresses that can't be any.
     fn check_form(&self, cx: &mut Decoder) {
         let (text, problem) = match self {
-            Self::Http(probe) => (&probe.url, http::problem(&probe.url)),
+            Self::Http(probe) => (&probe.url, wire::problem(&probe.url)),
             Self::Tcp(probe) => (&probe.address, tcp::problem(&probe.address)),
             _ => return,
         };

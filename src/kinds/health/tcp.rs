@@ -5,9 +5,9 @@ use std::io;
 use tokio::net::TcpStream;
 
 use super::measure::{Measured, Quantity, Reading};
-use super::names;
 use super::probe::Found;
 use crate::clock::Clock;
+use crate::kinds::wire::look_up;
 use crate::yaml::{Located, section};
 
 /// What it measures.
@@ -53,7 +53,7 @@ pub(super) async fn read(address: &str, clock: &dyn Clock) -> Found {
 async fn connect(address: &str) -> io::Result<TcpStream> {
     let (host, port) = address.rsplit_once(':').unwrap_or((address, ""));
     let port = port.parse().map_err(io::Error::other)?;
-    let found = names::look_up(host.trim_matches(['[', ']']), port).await?;
+    let found = look_up(host.trim_matches(['[', ']']), port).await?;
     TcpStream::connect(found.as_slice()).await
 }
 

@@ -26,6 +26,7 @@ mod stage;
 mod tools;
 mod trouble;
 mod value;
+mod wire;
 
 pub use spec::SyncSpec;
 

@@ -16,7 +16,7 @@ use crate::credentials::keeper::Keeper;
 use crate::kinds::given::{Given, Surroundings};
 use crate::kinds::output::Output;
 use crate::kinds::template;
-use crate::kinds::{AttemptContext, Setting, Stop};
+use crate::kinds::{AttemptContext, Setting, Stop, wire};
 use crate::model::{AttemptNo, JobName, RunId};
 
 /// Everything that an attempt's pipeline may use. Owned, since it goes to a thread of its own.
@@ -31,6 +31,8 @@ pub(in crate::kinds) struct Tools {
     pub(super) output: Output,
     pub(super) setting: Arc<Setting>,
     pub(super) keeper: Option<Arc<Keeper>>,
+    /// What attempts share of the network: clients, and budgets.
+    pub(super) network: wire::Shared,
     /// What templates see.
     pub(super) values: Json,
     /// What programs of the job are given.
@@ -56,6 +58,7 @@ impl Tools {
             output: attempt.output.clone(),
             setting: Arc::clone(&attempt.setting),
             keeper: around.access.shared_keeper(),
+            network: Arc::clone(around.network),
             values: given.values().clone(),
             env: given.environment(),
             data_dir: around.data_dir.to_owned(),

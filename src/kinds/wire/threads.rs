@@ -7,17 +7,17 @@
 use tokio::sync::Semaphore;
 
 /// Looks at files that may be under way.
-pub(super) static FILES: Semaphore = Semaphore::const_new(4);
+pub(in crate::kinds) static FILES: Semaphore = Semaphore::const_new(4);
 
 /// Names that may be looked up at one time: apart, so that a dead disk takes no network check with it.
-pub(super) static NAMES: Semaphore = Semaphore::const_new(4);
+pub(in crate::kinds) static NAMES: Semaphore = Semaphore::const_new(4);
 
 /// Looks on a thread, when there is a seat for it. A look that is given up keeps its seat until its thread
 /// is back.
 ///
 /// # Errors
 /// That the look panicked, in words.
-pub(super) async fn look<T: Send + 'static>(
+pub(in crate::kinds) async fn look<T: Send + 'static>(
     seats: &'static Semaphore,
     look: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, String> {

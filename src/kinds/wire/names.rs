@@ -11,7 +11,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use super::threads::{NAMES, look};
 
 /// The addresses of a host.
-pub(super) async fn look_up(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+pub(in crate::kinds) async fn look_up(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     if let Ok(address) = host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(address, port)]);
     }
@@ -22,7 +22,7 @@ pub(super) async fn look_up(host: &str, port: u16) -> io::Result<Vec<SocketAddr>
 
 /// The same for HTTP clients.
 #[derive(Debug)]
-pub(super) struct Names;
+pub(in crate::kinds) struct Names;
 
 impl Resolve for Names {
     fn resolve(&self, name: Name) -> Resolving {
