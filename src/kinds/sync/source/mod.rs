@@ -6,6 +6,7 @@
 
 mod command;
 mod csv;
+mod file;
 mod google_sheets;
 mod http_json;
 mod jsonl;
