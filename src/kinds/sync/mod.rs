@@ -22,11 +22,14 @@ mod ledger;
 mod run;
 mod source;
 mod spec;
+mod sql_text;
+mod sqlite_link;
 mod stage;
 mod tools;
 mod trouble;
 mod value;
 mod wire;
+mod written;
 
 pub use spec::SyncSpec;
 

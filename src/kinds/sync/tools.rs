@@ -129,3 +129,53 @@ impl Tools {
 pub(super) fn folder(data_dir: &Path, job: &JobName) -> PathBuf {
     data_dir.join("sync").join(job.as_str())
 }
+
+#[cfg(test)]
+pub(super) mod stand {
+    //! Tools without a daemon around them.
+
+    use tokio::sync::watch;
+
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::kinds::StopReason;
+    use crate::kinds::output::Outputs;
+
+    /// Tools with a runtime and a folder of their own.
+    pub(in crate::kinds::sync) struct Stand {
+        pub(in crate::kinds::sync) tools: Tools,
+        pub(in crate::kinds::sync) dir: tempfile::TempDir,
+        pub(in crate::kinds::sync) pull: watch::Sender<Option<StopReason>>,
+        /// What waits runs on it.
+        _runtime: tokio::runtime::Runtime,
+    }
+
+    impl Stand {
+        pub(in crate::kinds::sync) fn new() -> Self {
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(1)
+                .enable_all()
+                .build()
+                .unwrap();
+            let dir = tempfile::tempdir().unwrap();
+            let (pull, stop) = Stop::pair();
+            let (run, no) = (RunId(7), 1);
+            let setting = Setting { working_dir: dir.path().to_owned(), ..Setting::default() };
+            let tools = Tools {
+                job: JobName::parse("port-sheet").unwrap(),
+                run,
+                no,
+                handle: runtime.handle().clone(),
+                stop,
+                clock: Arc::new(SystemClock),
+                output: Outputs::at(dir.path()).open(run, no, None),
+                setting: Arc::new(setting),
+                keeper: None,
+                values: serde_json::json!({ "params": {} }),
+                env: Vec::new(),
+                data_dir: dir.path().join("data"),
+            };
+            Self { tools, dir, pull, _runtime: runtime }
+        }
+    }
+}

@@ -13,7 +13,7 @@ mod postgres;
 mod sqlite;
 
 use super::columns::Column;
-use super::diff::Work;
+use super::diff::{Move, Work};
 use super::ledger::Ledger;
 use super::tools::Tools;
 use super::trouble::Trouble;
@@ -131,6 +131,12 @@ impl Destination {
 
 /// Takes one encoded row.
 pub(super) type Each<'a> = &'a mut dyn FnMut(&[u8]) -> Result<(), Trouble>;
+
+/// Takes one move.
+type EachMove<'a> = &'a mut dyn FnMut(Move<'_>) -> Result<(), Trouble>;
+
+/// Gives every move of a work.
+type Moves<'a> = &'a mut dyn FnMut(EachMove<'_>) -> Result<(), Trouble>;
 
 impl Session {
     /// Gives every row that is there, encoded by the columns of the shape, in any order.
