@@ -171,6 +171,7 @@ pub(super) mod stand {
                 output: Outputs::at(dir.path()).open(run, no, None),
                 setting: Arc::new(setting),
                 keeper: None,
+                network: Arc::default(),
                 values: serde_json::json!({ "params": {} }),
                 env: Vec::new(),
                 data_dir: dir.path().join("data"),
