@@ -162,16 +162,32 @@ impl Kinds {
     }
 }
 
-#[async_trait]
-impl Perform for Kinds {
-    async fn perform(&self, mut attempt: AttemptContext) -> Outcome {
-        let (work, output) = (attempt.work.clone(), attempt.output.clone());
-        let around = Surroundings {
+impl Kinds {
+    /// Answers a question about a sync job; the attempt says whose, with what, and how it is stopped.
+    pub async fn ask_sync(
+        &self,
+        mut attempt: AttemptContext,
+        ask: sync::desk::Ask,
+    ) -> Result<sync::desk::Answer, Failure> {
+        let around = self.surroundings();
+        sync::ask(&mut attempt, around, ask).await
+    }
+
+    fn surroundings(&self) -> Surroundings<'_> {
+        Surroundings {
             inherited: &self.inherited,
             data_dir: &self.data_dir,
             access: &self.access,
             network: &self.network,
-        };
+        }
+    }
+}
+
+#[async_trait]
+impl Perform for Kinds {
+    async fn perform(&self, mut attempt: AttemptContext) -> Outcome {
+        let (work, output) = (attempt.work.clone(), attempt.output.clone());
+        let around = self.surroundings();
         let outcome = match work.as_ref() {
             Work::Command(spec) => command::perform(spec, &mut attempt, around).await,
             Work::Health(spec) => health::perform(spec, &attempt, around).await,

@@ -16,6 +16,8 @@ pub(super) enum Effect {
     Replace,
     /// Inserts and updates by key, and deletes where the diff says so.
     Merge,
+    /// Leaves the rows as they are: only the ledger is written.
+    Keep,
 }
 
 /// What becomes of one row.

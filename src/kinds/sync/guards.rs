@@ -40,6 +40,13 @@ section! {
     }
 }
 
+impl GuardsSection {
+    /// Whether they judge what becomes of rows, and not only those that were read.
+    pub(super) fn look_at_changes(&self) -> bool {
+        !self.max_delete.0.is_empty() || !self.max_change.0.is_empty()
+    }
+}
+
 words! {
     /// What follows where nothing was read.
     pub enum OnEmpty {

@@ -14,17 +14,23 @@
 #![expect(dead_code, clippy::unused_self, reason = "parts of it are being built")]
 
 mod columns;
+pub mod desk;
 mod destination;
 mod diff;
 mod guards;
 mod intake;
+mod layout;
 mod ledger;
+mod map;
+pub mod progress;
 mod run;
 mod source;
 mod spec;
 mod sql_text;
 mod sqlite_link;
 mod stage;
+#[cfg(test)]
+mod testing;
 mod tools;
 mod trouble;
 mod value;
@@ -37,7 +43,20 @@ use super::AttemptContext;
 use super::given::Given;
 use super::given::Surroundings;
 use super::grant::Grants;
-use crate::model::Outcome;
+use crate::model::{Failure, Outcome};
+
+/// Answers a question about a sync; the attempt says whose, with what, and how it is stopped.
+pub(super) async fn ask(
+    attempt: &mut AttemptContext,
+    around: Surroundings<'_>,
+    ask: desk::Ask,
+) -> Result<desk::Answer, Failure> {
+    let setting = attempt.setting.clone();
+    let grants = Grants::take(around.access, &setting.bindings, attempt).await?;
+    let given = Given::new(attempt, around, &grants, &[], std::iter::empty())?;
+    let tools = tools::Tools::new(attempt, around, &given);
+    run::answer_on_a_thread(tools, attempt.work.clone(), ask).await
+}
 
 /// Performs an attempt to its end.
 pub(super) async fn perform(attempt: &mut AttemptContext, around: Surroundings<'_>) -> Outcome {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+use super::desk::{Answer, Ask};
 use super::spec::SyncSpec;
 use super::tools::Tools;
 use super::trouble::Trouble;
@@ -32,6 +33,24 @@ pub(super) async fn on_a_thread(tools: Tools, work: Arc<Work>) -> Outcome {
             let message = "the sync panicked: this is a bug; nothing was committed";
             Outcome::Failed(Failure::new(FailureClass::Permanent, message))
         }
+    }
+}
+
+/// Answers a question on a thread like it.
+pub(super) async fn answer_on_a_thread(
+    tools: Tools,
+    work: Arc<Work>,
+    ask: Ask,
+) -> Result<Answer, Failure> {
+    let answer = tools.handle.spawn_blocking(move || {
+        let Work::Sync(_) = work.as_ref() else {
+            return Err(Trouble::config("it is no sync"));
+        };
+        Err(Trouble::unbuilt(&format!("{ask:?}")))
+    });
+    match answer.await {
+        Ok(answer) => answer.map_err(Failure::from),
+        Err(_) => Err(Failure::new(FailureClass::Permanent, "it panicked: this is a bug")),
     }
 }
 

@@ -47,6 +47,13 @@ impl SyncSpec {
     /// Reports what is wrong in meaning; `known` are the names that the job declares.
     pub fn check(&self, _known: &Names<'_>, _cx: &mut Decoder) {}
 
+    /// Whether what is read must be found again row by row, also without a key: to tell what a replacement
+    /// changes.
+    pub(super) fn needs_index(&self) -> bool {
+        let replaces = self.mode.as_ref().is_some_and(|mode| mode.value == Mode::Replace);
+        replaces && self.guards.as_ref().is_some_and(GuardsSection::look_at_changes)
+    }
+
     /// The program that it runs, where it runs one.
     #[must_use]
     pub fn program(&self) -> Option<&Run> {
@@ -178,6 +185,26 @@ impl Bound {
         }
         let rows = text.strip_suffix("rows").or_else(|| text.strip_suffix("row"))?;
         rows.trim_end().parse().ok().map(Self::Rows)
+    }
+
+    /// The bound as it is written.
+    #[must_use]
+    pub fn words(self) -> String {
+        match self {
+            Self::Share(share) => format!("{} %", (share * 100_000.0).round() / 1000.0),
+            Self::Rows(1) => "1 row".to_owned(),
+            Self::Rows(rows) => format!("{rows} rows"),
+        }
+    }
+
+    /// Whether so many are more than it allows, of so many.
+    #[must_use]
+    pub fn is_passed(self, count: u64, of: u64) -> bool {
+        match self {
+            Self::Rows(rows) => count > rows,
+            #[expect(clippy::cast_precision_loss, reason = "a share of rows needs no 53 bits")]
+            Self::Share(share) => count as f64 > share * of as f64 + 1e-9,
+        }
     }
 }
 

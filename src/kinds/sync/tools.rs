@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde_json::Value as Json;
 use tokio::runtime::Handle;
 
+use super::progress::Progress;
 use super::trouble::Trouble;
 use crate::clock::Clock;
 use crate::credentials::keeper::Keeper;
@@ -39,6 +40,8 @@ pub(in crate::kinds) struct Tools {
     pub(super) env: Vec<(OsString, OsString)>,
     /// `DATA_DIR`.
     pub(super) data_dir: PathBuf,
+    started: Timestamp,
+    progress: Arc<Progress>,
 }
 
 impl Tools {
@@ -62,7 +65,19 @@ impl Tools {
             values: given.values().clone(),
             env: given.environment(),
             data_dir: around.data_dir.to_owned(),
+            started: attempt.clock.now(),
+            progress: Progress::begin(attempt.run),
         }
+    }
+
+    /// When the attempt began: the time of a snapshot.
+    pub(super) fn started(&self) -> Timestamp {
+        self.started
+    }
+
+    /// How far it is, for who looks.
+    pub(super) fn progress(&self) -> Arc<Progress> {
+        Arc::clone(&self.progress)
     }
 
     /// The time.

@@ -3,6 +3,11 @@
 //! Owns the one encoding of a row, under which two rows are equal if and only if their bytes are. Refuses to
 //! convert between types: that is `map`.
 
+use jiff::civil::Date;
+use jiff::{Timestamp, ToSpan};
+
+use super::columns::{Column, ColumnType};
+
 /// A field as a source gives it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Cell<'a> {
@@ -111,6 +116,10 @@ impl<'a> Values<'a> {
     }
 
     fn text(&mut self) -> Option<&'a str> {
+        std::str::from_utf8(self.text_bytes()?).ok()
+    }
+
+    fn text_bytes(&mut self) -> Option<&'a [u8]> {
         let (mut length, mut shift) = (0_usize, 0);
         loop {
             let [byte] = self.take::<1>()?;
@@ -122,7 +131,7 @@ impl<'a> Values<'a> {
         }
         let (text, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
-        std::str::from_utf8(text).ok()
+        Some(text)
     }
 }
 
@@ -145,5 +154,243 @@ impl<'a> Iterator for Values<'a> {
             DATE => Value::Date(i32::from_le_bytes(self.take()?)),
             _ => return None,
         })
+    }
+}
+
+/// The number of bytes that the first value of some takes; nothing where they are no row.
+fn span(row: &[u8]) -> Option<usize> {
+    let (tag, rest) = row.split_first()?;
+    Some(match *tag {
+        NULL | FALSE | TRUE => 1,
+        INT | FLOAT | TIMESTAMP => 9,
+        DECIMAL => 17,
+        DATE => 5,
+        TEXT | JSON => {
+            let mut values = Values(rest);
+            values.text_bytes()?;
+            row.len() - values.0.len()
+        }
+        _ => return None,
+    })
+}
+
+/// Which columns a row is known by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Keys(Vec<usize>);
+
+impl Keys {
+    /// Those of some columns; where none of them is a key, a row is known by all that it is.
+    pub(super) fn of(columns: &[Column]) -> Self {
+        let keys = columns.iter().enumerate().filter(|(_, column)| column.key);
+        Self(keys.map(|(at, _)| at).collect())
+    }
+
+    /// Just these.
+    pub(super) fn at(indexes: Vec<usize>) -> Self {
+        Self(indexes)
+    }
+
+    /// Whether a row is known by all that it is.
+    pub(super) fn is_whole(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Appends the encoded values of the key's columns, in their order.
+    pub(super) fn append(&self, row: &[u8], key: &mut Vec<u8>) {
+        if self.is_whole() {
+            key.extend_from_slice(row);
+            return;
+        }
+        let (mut rest, mut at) = (row, 0);
+        for wanted in &self.0 {
+            while let Some(span) = span(rest) {
+                let (value, after) = rest.split_at(span.min(rest.len()));
+                (rest, at) = (after, at + 1);
+                if at > *wanted {
+                    key.extend_from_slice(value);
+                    break;
+                }
+            }
+        }
+    }
+
+    /// The key of a row for people: `B1`, or `port=OSL, day=2026-01-01` where it has several columns.
+    pub(super) fn shown(&self, row: &[u8], columns: &[Column]) -> String {
+        let values: Vec<Value<'_>> = Values::of(row).collect();
+        let all: Vec<usize> = (0..values.len()).collect();
+        let of = if self.is_whole() { &all } else { &self.0 };
+        let named = of.iter().filter_map(|at| {
+            let column = columns.get(*at)?;
+            Some((column, shown(*values.get(*at)?, column.kind)))
+        });
+        let text = match of.len() {
+            1 => named.map(|(_, value)| value).collect(),
+            _ => {
+                let pairs = named.map(|(column, value)| format!("{}={value}", column.name));
+                pairs.collect::<Vec<_>>().join(", ")
+            }
+        };
+        shortened(&text, SHOWN)
+    }
+}
+
+/// Longest text that stands for a key or a value in a message.
+const SHOWN: usize = 80;
+
+/// A text cut to so many characters, on one line.
+pub(super) fn shortened(text: &str, most: usize) -> String {
+    let clean = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+    let mut cut: String = text.chars().take(most).map(clean).collect();
+    if text.chars().nth(most).is_some() {
+        cut.push('…');
+    }
+    cut
+}
+
+/// A value for people and for what a source is asked: times in RFC 3339.
+pub(super) fn shown(value: Value<'_>, kind: ColumnType) -> String {
+    match value {
+        Value::Null => "null".to_owned(),
+        Value::Text(text) | Value::Json(text) => text.to_owned(),
+        Value::Int(value) => value.to_string(),
+        Value::Float(value) => value.to_string(),
+        Value::Bool(value) => value.to_string(),
+        Value::Decimal(digits) => {
+            let scale = if let ColumnType::Decimal { scale, .. } = kind { scale } else { 0 };
+            decimal(digits, scale)
+        }
+        Value::Timestamp(at) => match Timestamp::from_microsecond(at) {
+            Ok(at) => at.to_string(),
+            Err(_) => format!("{at} µs"),
+        },
+        Value::Date(days) => match Date::constant(1970, 1, 1).checked_add(days.days()) {
+            Ok(date) => date.to_string(),
+            Err(_) => format!("day {days}"),
+        },
+    }
+}
+
+/// Digits with the point where the scale puts it.
+pub(super) fn decimal(digits: i128, scale: u8) -> String {
+    let scale = usize::from(scale);
+    let sign = if digits < 0 { "-" } else { "" };
+    let digits = format!("{:0>width$}", digits.unsigned_abs(), width = scale + 1);
+    let (whole, fraction) = digits.split_at(digits.len() - scale);
+    match fraction {
+        "" => format!("{sign}{whole}"),
+        _ => format!("{sign}{whole}.{fraction}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Clone, Debug)]
+    enum Owned {
+        Null,
+        Text(String),
+        Int(i64),
+        Float(f64),
+        Decimal(i128),
+        Bool(bool),
+        Timestamp(i64),
+        Date(i32),
+        Json(String),
+    }
+
+    impl Owned {
+        fn value(&self) -> Value<'_> {
+            match self {
+                Self::Null => Value::Null,
+                Self::Text(text) => Value::Text(text),
+                Self::Int(value) => Value::Int(*value),
+                Self::Float(value) => Value::Float(*value),
+                Self::Decimal(value) => Value::Decimal(*value),
+                Self::Bool(value) => Value::Bool(*value),
+                Self::Timestamp(value) => Value::Timestamp(*value),
+                Self::Date(value) => Value::Date(*value),
+                Self::Json(text) => Value::Json(text),
+            }
+        }
+    }
+
+    fn any_value() -> impl Strategy<Value = Owned> {
+        prop_oneof![
+            Just(Owned::Null),
+            prop_oneof!["", ".{0,9}", "[a-z]{120,140}"].prop_map(Owned::Text),
+            any::<i64>().prop_map(Owned::Int),
+            (-1e300..1e300).prop_map(Owned::Float),
+            any::<i128>().prop_map(Owned::Decimal),
+            any::<bool>().prop_map(Owned::Bool),
+            any::<i64>().prop_map(Owned::Timestamp),
+            any::<i32>().prop_map(Owned::Date),
+            "[a-z]{0,5}".prop_map(Owned::Json),
+        ]
+    }
+
+    fn encoded(values: &[Owned]) -> Vec<u8> {
+        let mut row = Vec::new();
+        values.iter().for_each(|value| encode(value.value(), &mut row));
+        row
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_is_decoded(values in prop::collection::vec(any_value(), 0..9)) {
+            let row = encoded(&values);
+            let read: Vec<Value<'_>> = Values::of(&row).collect();
+            prop_assert_eq!(read, values.iter().map(Owned::value).collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn rows_are_equal_exactly_when_their_bytes_are(
+            a in prop::collection::vec(any_value(), 0..4),
+            b in prop::collection::vec(any_value(), 0..4),
+        ) {
+            let same = a.len() == b.len() && a.iter().zip(&b).all(|(a, b)| a.value() == b.value());
+            prop_assert_eq!(same, encoded(&a) == encoded(&b));
+        }
+
+        #[test]
+        fn a_key_is_the_encoding_of_its_columns(
+            values in prop::collection::vec(any_value(), 1..8),
+            picked in prop::collection::btree_set(0_usize..8, 0..4),
+        ) {
+            let picked: Vec<usize> = picked.into_iter().filter(|at| *at < values.len()).collect();
+            let mut key = Vec::new();
+            Keys(picked.clone()).append(&encoded(&values), &mut key);
+            let whole = picked.is_empty();
+            let of: Vec<Owned> = match whole {
+                true => values,
+                false => picked.iter().map(|at| values[*at].clone()).collect(),
+            };
+            prop_assert_eq!(key, encoded(&of));
+        }
+
+        #[test]
+        fn no_bytes_are_too_odd_to_be_looked_at(row in prop::collection::vec(any::<u8>(), 0..60)) {
+            let _some = Values::of(&row).count();
+            Keys(vec![0, 2]).append(&row, &mut Vec::new());
+        }
+    }
+
+    #[test]
+    fn values_are_shown_as_people_write_them() {
+        let decimal = ColumnType::Decimal { precision: 12, scale: 2 };
+        for (value, kind, text) in [
+            (Value::Decimal(-5), decimal, "-0.05"),
+            (Value::Decimal(123_456), decimal, "1234.56"),
+            (Value::Decimal(7), ColumnType::Decimal { precision: 3, scale: 0 }, "7"),
+            (Value::Date(20_454), ColumnType::Date, "2026-01-01"),
+            (Value::Date(i32::MAX), ColumnType::Date, "day 2147483647"),
+            (Value::Timestamp(0), ColumnType::Timestamp, "1970-01-01T00:00:00Z"),
+            (Value::Timestamp(1_500_000), ColumnType::Timestamp, "1970-01-01T00:00:01.5Z"),
+            (Value::Null, ColumnType::Text, "null"),
+        ] {
+            assert_eq!(shown(value, kind), text);
+        }
     }
 }

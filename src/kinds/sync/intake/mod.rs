@@ -1,0 +1,509 @@
+//! Takes what a source reads: finds its columns, maps them, and stages the rows.
+//!
+//! Owns headers, bad rows, unknown columns and what is counted while rows come in. Takes nothing from the
+//! allocator for a row that is good. Refuses to know the source.
+
+mod header;
+mod quarantine;
+mod record;
+pub(super) mod tally;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+
+use super::columns::Column;
+use super::layout::Layout;
+use super::map::{Room, Wrong, canonical, quote};
+use super::progress::{self, Lines, Progress};
+use super::spec::{BadRowAction, Bound, SyncSpec, UnknownColumns};
+use super::stage::Stage;
+use super::tools::Tools;
+use super::trouble::{Ending, Trouble};
+use super::value::{Cell, Value, encode, shortened};
+pub(super) use header::{Header, HeaderRules};
+use quarantine::{Line, Quarantine};
+use record::Record;
+use tally::Tally;
+
+/// Longest row, encoded: one that is longer is no row.
+const ROW_MAX: usize = 64 * 1024 * 1024;
+
+/// Rows between two looks at the clock and at who may stop us.
+const LOOK_EVERY: u64 = 1024;
+
+/// Names of unknown columns that are remembered.
+const NAMES_MAX: usize = 100;
+
+/// Takes the rows of one read.
+pub(super) struct Intake<'a> {
+    tools: &'a Tools,
+    spec: &'a SyncSpec,
+    stage: &'a mut Stage,
+    layout: Layout,
+    tally: Tally,
+    record: Record,
+    zone: Option<TimeZone>,
+    quarantine: Quarantine,
+    unknown: BTreeSet<String>,
+    progress: Arc<Progress>,
+    lines: Lines,
+    room: Scratch,
+}
+
+/// Room that is used again for each row.
+#[derive(Default)]
+struct Scratch {
+    row: Vec<u8>,
+    ends: Vec<usize>,
+    room: Room,
+    text: String,
+    json: String,
+}
+
+/// What came of a read.
+pub(super) struct Taken {
+    /// What its rows look like.
+    pub(super) layout: Layout,
+    /// What was counted.
+    pub(super) tally: Tally,
+}
+
+impl<'a> Intake<'a> {
+    /// One for the source of a job.
+    pub(super) fn new(
+        tools: &'a Tools,
+        spec: &'a SyncSpec,
+        stage: &'a mut Stage,
+    ) -> Result<Self, Trouble> {
+        let layout = Layout::of(spec)?;
+        let file = format!("quarantine-{}-{}.jsonl", tools.run, tools.no);
+        let tally = Tally::new(spec, &Layout::empty(), stage)?;
+        let mut intake = Self {
+            tools,
+            spec,
+            stage,
+            layout: Layout::empty(),
+            tally,
+            record: Record::default(),
+            zone: None,
+            quarantine: Quarantine::at(tools.folder().join(file)),
+            unknown: BTreeSet::new(),
+            progress: tools.progress(),
+            lines: Lines::begin(tools.clock.as_ref()),
+            room: Scratch::default(),
+        };
+        if !layout.is_open() {
+            intake.settle(layout)?;
+        }
+        Ok(intake)
+    }
+
+    /// Takes the columns that the source declares, before its first row. Where the job has columns, those
+    /// stay, and what else is declared is unknown.
+    pub(super) fn declare(&mut self, columns: Vec<Column>) -> Result<(), Trouble> {
+        if !self.spec.columns.0.is_empty() {
+            return Ok(());
+        }
+        let mut layout = Layout::of(self.spec)?;
+        layout.declare(columns);
+        self.settle(layout)
+    }
+
+    fn settle(&mut self, layout: Layout) -> Result<(), Trouble> {
+        if layout.has_key() || self.spec.needs_index() {
+            self.stage.index(&layout.columns)?;
+        }
+        self.tally = Tally::new(self.spec, &layout, self.stage)?;
+        self.record = Record::of(&layout);
+        self.layout = layout;
+        Ok(())
+    }
+
+    /// Finds the columns in a row of headers; `place` names one by its index (`C1`, `field 3`). A mapped
+    /// header that is absent or stands twice is `failed:schema`, with the nearest one.
+    pub(super) fn header(
+        &mut self,
+        names: &[&str],
+        rules: HeaderRules,
+        place: &dyn Fn(usize) -> String,
+    ) -> Result<Header, Trouble> {
+        let header = header::find(&self.layout, names, rules, place)?;
+        for index in &header.unknown {
+            self.strange(names[*index], &place(*index))?;
+        }
+        Ok(header)
+    }
+
+    /// Takes a row of fields, by a header. `field` gives the cell at an index: `Missing` beyond the row's
+    /// end.
+    pub(super) fn fields<'c>(
+        &mut self,
+        place: &dyn Display,
+        header: &Header,
+        field: &dyn Fn(usize) -> Cell<'c>,
+    ) -> Result<(), Trouble> {
+        self.begin()?;
+        for at in 0..self.layout.made.len() {
+            let cell = header.fields[at].map_or(Cell::Missing, field);
+            let Self { layout, tally, zone, room, .. } = self;
+            let sheet = zone.as_ref();
+            if let Err(wrong) = put(&layout.made[at], sheet, room, cell, &mut tally.lenient[at]) {
+                let at = Place { row: place, header: header.places[at].as_str(), column: at };
+                return self.bad(&at, cell, wrong);
+            }
+        }
+        if field(header.width) != Cell::Missing {
+            let name = format!("field {}", header.width + 1);
+            self.strange(&name, &format!("{place}, which has more fields than there are headers"))?;
+        }
+        if self.layout.unknown().is_some() {
+            self.keep_fields(header, field)?;
+        }
+        self.end()
+    }
+
+    /// Takes a record: a JSON object as it was written.
+    pub(super) fn json(&mut self, place: &dyn Display, record: &str) -> Result<(), Trouble> {
+        if self.layout.is_open() {
+            let message = format!("{place}: a record came before its columns were declared");
+            return Err(Trouble::source(message));
+        }
+        self.begin()?;
+        self.record.look(record).map_err(|error| no_record(place, &error))?;
+        for at in 0..self.layout.made.len() {
+            let Self { layout, tally, zone, room, record: fields, .. } = self;
+            let made = &layout.made[at];
+            let mut text = std::mem::take(&mut room.text);
+            let cell = match fields.raw(at, record) {
+                None => Cell::Missing,
+                // In JSON, a text of the type `json` is just that: a text.
+                Some("null") => Cell::Null,
+                Some(raw) if made.maker.takes_json() => Cell::Json(raw),
+                Some(raw) => {
+                    record::cell(raw, &mut text).map_err(|error| no_record(place, &error))?
+                }
+            };
+            if let Err(wrong) = put(made, zone.as_ref(), room, cell, &mut tally.lenient[at]) {
+                let at = Place { row: place, header: "", column: at };
+                return self.bad(&at, cell, wrong);
+            }
+            room.text = text;
+        }
+        if !self.record.unknown().is_empty() {
+            self.strange_fields(place, record)?;
+        } else if self.layout.unknown().is_some() {
+            self.put_unknown(None);
+        }
+        self.end()
+    }
+
+    /// Says which zone times are in that name none and whose column says `zone: sheet`.
+    pub(super) fn zone(&mut self, zone: TimeZone) {
+        self.zone = Some(zone);
+    }
+
+    /// Counts bytes that were read, for the progress.
+    pub(super) fn bytes(&mut self, bytes: u64) {
+        self.progress.add_bytes(bytes);
+    }
+
+    /// Rows taken so far, those left out included.
+    pub(super) fn rows(&self) -> u64 {
+        self.tally.taken
+    }
+
+    /// The columns as they are so far; none before the source declared them where the job names none.
+    pub(super) fn columns(&self) -> &[Column] {
+        &self.layout.columns
+    }
+
+    fn begin(&mut self) -> Result<(), Trouble> {
+        self.tally.taken += 1;
+        self.room.row.clear();
+        self.room.ends.clear();
+        if self.tally.taken.is_multiple_of(LOOK_EVERY) {
+            self.tools.go_on()?;
+            self.progress.rows(self.tally.taken);
+            if let Some(line) = self.lines.due(self.progress.seen(), self.tools.clock.as_ref()) {
+                self.tools.say(&line);
+            }
+        }
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<(), Trouble> {
+        let Scratch { row, ends, .. } = &mut self.room;
+        if self.layout.has_time() {
+            encode(Value::Timestamp(self.tools.started().as_microsecond()), row);
+            ends.push(row.len());
+        }
+        if row.len() > ROW_MAX {
+            let message = format!("row {} has more than 64 MiB", self.tally.taken);
+            return Err(Trouble::source(message).for_good());
+        }
+        self.tally.count(self.stage.staged(), row, ends)?;
+        self.stage.push(row)
+    }
+
+    /// What follows from a value that can't be read.
+    fn bad(&mut self, place: &Place<'_>, cell: Cell<'_>, Wrong(why): Wrong) -> Result<(), Trouble> {
+        let rules = self.spec.bad_rows.as_ref();
+        let action = rules.map_or(BadRowAction::Fail, |rules| rules.action);
+        let column = &self.layout.columns[place.column];
+        let value = shown(cell);
+        self.tally.bad += 1;
+        match action {
+            BadRowAction::Fail => {
+                let (value, kind) = (shortened(&value, 60), column.kind.words());
+                let message = format!(
+                    "{place}: `{value}` is no {kind} for the column `{}`: {why}",
+                    column.name
+                );
+                return Err(Trouble::new(Ending::Mapping, message));
+            }
+            BadRowAction::Quarantine => {
+                let place = place.to_string();
+                let line = Line { place: &place, column: &column.name, value: &value, why };
+                self.quarantine.take(&line)?;
+            }
+            BadRowAction::Skip => {}
+        }
+        match rules.and_then(|rules| rules.max.as_ref()).map(|max| max.value) {
+            Some(Bound::Rows(max)) if self.tally.bad > max => Err(self.too_many_bad()),
+            _ => Ok(()),
+        }
+    }
+
+    fn too_many_bad(&mut self) -> Trouble {
+        let (bad, taken) = (progress::rows(self.tally.bad), self.tally.taken);
+        let max = self.spec.bad_rows.as_ref().and_then(|rules| rules.max.as_ref());
+        let max = max.map_or_else(|| "not all".to_owned(), |max| max.value.words());
+        let taken = progress::grouped(taken);
+        let mut message =
+            format!("{bad} of {taken} have values that can't be read, and at most {max} may");
+        if let Ok(Some(path)) = self.quarantine.close() {
+            message = format!("{message}; see {}", path.display());
+        }
+        Trouble::new(Ending::Mapping, message)
+    }
+
+    /// What follows from a field that no column takes.
+    fn strange(&mut self, name: &str, place: &str) -> Result<(), Trouble> {
+        let policy = self.spec.unknown_columns;
+        if policy == UnknownColumns::Fail {
+            let name = shortened(name, 60);
+            let message = format!(
+                "no column takes `{name}` in {place}: add a column, or say `unknown_columns: ignore`"
+            );
+            return Err(Trouble::new(Ending::Schema, message));
+        }
+        if self.unknown.contains(name) || self.unknown.len() == NAMES_MAX {
+            return Ok(());
+        }
+        self.unknown.insert(name.to_owned());
+        if policy == UnknownColumns::Warn {
+            let name = shortened(name, 60);
+            self.tools.say(&format!("no column takes `{name}` in {place}"));
+        }
+        Ok(())
+    }
+
+    fn strange_fields(&mut self, place: &dyn Display, record: &str) -> Result<(), Trouble> {
+        let names = std::mem::take(&mut self.record.unknown);
+        let now = &names[..self.record.unknown_count];
+        let mut told = Ok(());
+        for (name, _) in now {
+            if told.is_ok() && !self.unknown.contains(name) {
+                told = self.strange(name, &place.to_string());
+            }
+        }
+        if told.is_ok() && self.layout.unknown().is_some() {
+            let members = now.iter().map(|(name, range)| (name.as_str(), &record[range.clone()]));
+            told = self.keep_members(members.collect()).map_err(|Wrong(why)| {
+                Trouble::source(format!("{place}: a field that no column takes: {why}"))
+            });
+        }
+        self.record.unknown = names;
+        told
+    }
+
+    fn keep_members(&mut self, members: BTreeMap<&str, &str>) -> Result<(), Wrong> {
+        let mut json = std::mem::take(&mut self.room.json);
+        json.clear();
+        json.push('{');
+        for (at, (name, raw)) in members.into_iter().enumerate() {
+            if at > 0 {
+                json.push(',');
+            }
+            quote(name, &mut json);
+            json.push(':');
+            canonical(raw, &mut json)?;
+        }
+        json.push('}');
+        self.put_unknown(Some(&json));
+        self.room.json = json;
+        Ok(())
+    }
+
+    fn keep_fields<'c>(
+        &mut self,
+        header: &Header,
+        field: &dyn Fn(usize) -> Cell<'c>,
+    ) -> Result<(), Trouble> {
+        let over = (header.width..).take_while(|index| field(*index) != Cell::Missing);
+        let over: Vec<(String, usize)> =
+            over.map(|index| (format!("field {}", index + 1), index)).collect();
+        let known = header.unknown.iter().map(|index| (header.names[*index].as_str(), *index));
+        let all = known.chain(over.iter().map(|(name, index)| (name.as_str(), *index)));
+        let texts: Vec<(&str, String)> = all
+            .filter(|(_, index)| !matches!(field(*index), Cell::Missing | Cell::Null))
+            .map(|(name, index)| (name, as_json(field(index))))
+            .collect();
+        if texts.is_empty() {
+            self.put_unknown(None);
+            return Ok(());
+        }
+        let members = texts.iter().map(|(name, text)| (*name, text.as_str())).collect();
+        self.keep_members(members).map_err(|Wrong(why)| Trouble::source(why))
+    }
+
+    fn put_unknown(&mut self, json: Option<&str>) {
+        let Scratch { row, ends, .. } = &mut self.room;
+        encode(json.map_or(Value::Null, Value::Json), row);
+        ends.push(row.len());
+    }
+
+    /// Closes the read, once the source gave all that it has.
+    pub(super) fn finish(mut self) -> Result<Taken, Trouble> {
+        let Tally { taken, bad, .. } = self.tally;
+        let max = self.spec.bad_rows.as_ref().and_then(|rules| rules.max.as_ref());
+        if bad > 0 && (bad == taken || max.is_some_and(|max| max.value.is_passed(bad, taken))) {
+            return Err(self.too_many_bad());
+        }
+        if bad > 0 {
+            let (bad, path) = (progress::rows(bad), self.quarantine.close()?);
+            let at = path.map(|path| format!(", and are kept in {}", path.display()));
+            let at = at.unwrap_or_default();
+            self.tools.say(&format!("{bad} with values that can't be read were left out{at}"));
+        }
+        self.all_fields_seen()?;
+        for (column, count) in self.layout.columns.iter().zip(&self.tally.lenient) {
+            if *count > 0 {
+                let (rows, name) = (progress::rows(*count), &column.name);
+                self.tools.say(&format!("{rows} have no readable `{name}`: null stands for it"));
+            }
+        }
+        self.progress.rows(taken);
+        Ok(Taken { layout: self.layout, tally: self.tally })
+    }
+
+    /// A field that no record has was renamed, or never was there. One record may leave out what it has no
+    /// value for, so a part of the data proves nothing.
+    fn all_fields_seen(&self) -> Result<(), Trouble> {
+        let by_record = self.record.seen.iter().any(|seen| *seen);
+        let declared = self.spec.columns.0.is_empty();
+        if !by_record || declared {
+            return Ok(());
+        }
+        let never = self.record.seen.iter().zip(&self.layout.made).zip(&self.layout.columns);
+        let never = never.filter(|((seen, made), _)| !**seen && !made.maker.has_default());
+        for ((_, made), column) in never {
+            let near = self.unknown.iter().max_by(|a, b| {
+                let like = |name: &str| strsim::jaro_winkler(name, &made.from);
+                like(a).total_cmp(&like(b))
+            });
+            let near = near.map(|near| format!("; the nearest is `{}`", shortened(near, 60)));
+            let message = format!(
+                "no record has the field `{}` of the column `{}`{}: correct `from`, or give it a \
+                 `default`",
+                made.from,
+                column.name,
+                near.unwrap_or_default()
+            );
+            if self.spec.source.cursor().is_none() {
+                return Err(Trouble::new(Ending::Schema, message));
+            }
+            self.tools.say(&message);
+        }
+        Ok(())
+    }
+}
+
+/// The place of a value.
+struct Place<'a> {
+    row: &'a dyn Display,
+    header: &'a str,
+    column: usize,
+}
+
+impl Display for Place<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.header {
+            "" => write!(f, "{}", self.row),
+            header => write!(f, "{}, below {header}", self.row),
+        }
+    }
+}
+
+/// Makes a value and appends it to the row.
+fn put(
+    made: &super::layout::Made,
+    sheet: Option<&TimeZone>,
+    room: &mut Scratch,
+    cell: Cell<'_>,
+    lenient: &mut u64,
+) -> Result<(), Wrong> {
+    let value = match made.maker.make(cell, sheet, &mut room.room) {
+        Err(_) if made.lenient => {
+            *lenient += 1;
+            Value::Null
+        }
+        made => made?,
+    };
+    if made.needed && value == Value::Null {
+        return Err(Wrong("it has no value, and needs one"));
+    }
+    encode(value, &mut room.row);
+    room.ends.push(room.row.len());
+    Ok(())
+}
+
+fn no_record(place: &dyn Display, error: &serde_json::Error) -> Trouble {
+    let what = match error.classify() {
+        serde_json::error::Category::Data => "is no JSON object",
+        _ => "is no JSON",
+    };
+    Trouble::source(format!("{place} {what}: {error}"))
+}
+
+/// A cell as the source wrote it.
+fn shown(cell: Cell<'_>) -> String {
+    match cell {
+        Cell::Missing | Cell::Null => String::new(),
+        Cell::Bool(value) => value.to_string(),
+        Cell::Int(value) => value.to_string(),
+        Cell::Float(value) => value.to_string(),
+        Cell::Number(text) | Cell::Text(text) | Cell::Json(text) | Cell::Broken(text) => {
+            text.to_owned()
+        }
+    }
+}
+
+fn as_json(cell: Cell<'_>) -> String {
+    match cell {
+        Cell::Text(text) | Cell::Broken(text) => {
+            let mut quoted = String::new();
+            quote(text, &mut quoted);
+            quoted
+        }
+        Cell::Missing | Cell::Null => "null".to_owned(),
+        Cell::Float(value) if !value.is_finite() => "null".to_owned(),
+        cell => shown(cell),
+    }
+}
+
+#[cfg(test)]
+mod tests;
