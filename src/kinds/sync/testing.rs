@@ -107,7 +107,7 @@ impl Bench {
     /// Reads a job's source; gives its rows as `a=1 b=null`, one a line.
     pub(super) fn read(&self, text: &str) -> Result<Vec<String>, Trouble> {
         let attempt = self.attempt(text);
-        let spec = self::spec(text);
+        let spec = spec(text);
         let start = Start { now: attempt.tools.now(), ..Start::default() };
         self.take(text, &attempt, |intake| {
             spec.source.read(&attempt.tools, &start, intake).map(drop)
@@ -121,7 +121,7 @@ impl Bench {
         attempt: &Attempt,
         give: impl FnOnce(&mut Intake<'_>) -> Result<(), Trouble>,
     ) -> Result<Vec<String>, Trouble> {
-        let spec = self::spec(text);
+        let spec = spec(text);
         let mut stage = Stage::create(&attempt.tools.folder(), "test.stage")?;
         let mut intake = Intake::new(&attempt.tools, &spec, &mut stage)?;
         give(&mut intake)?;

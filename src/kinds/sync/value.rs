@@ -333,7 +333,9 @@ mod tests {
 
     fn encoded(values: &[Owned]) -> Vec<u8> {
         let mut row = Vec::new();
-        values.iter().for_each(|value| encode(value.value(), &mut row));
+        for value in values {
+            encode(value.value(), &mut row);
+        }
         row
     }
 
@@ -363,9 +365,10 @@ mod tests {
             let mut key = Vec::new();
             Keys(picked.clone()).append(&encoded(&values), &mut key);
             let whole = picked.is_empty();
-            let of: Vec<Owned> = match whole {
-                true => values,
-                false => picked.iter().map(|at| values[*at].clone()).collect(),
+            let of: Vec<Owned> = if whole {
+                values
+            } else {
+                picked.iter().map(|at| values[*at].clone()).collect()
             };
             prop_assert_eq!(key, encoded(&of));
         }
