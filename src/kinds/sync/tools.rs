@@ -190,6 +190,8 @@ pub(super) mod stand {
                 values: serde_json::json!({ "params": {} }),
                 env: Vec::new(),
                 data_dir: dir.path().join("data"),
+                started: SystemClock.now(),
+                progress: Progress::begin(run),
             };
             Self { tools, dir, pull, _runtime: runtime }
         }
