@@ -24,7 +24,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-pub use work::{Kinds, Work, check};
+pub use work::{Kinds, Shown, Work, check};
 
 use crate::clock::Clock;
 use crate::model::{AttemptNo, Binding, Cause, JobName, NodeId, Outcome, RunId};

@@ -43,6 +43,28 @@ pub struct Names<'a> {
     pub env: Vec<&'a str>,
     /// The job's credentials, which no template may name.
     pub bindings: &'a [Binding],
+    /// Values that only this place knows: the cursor of a read, the record that is sent.
+    pub more: Vec<More<'a>>,
+}
+
+/// A value that only one place knows.
+#[derive(Clone, Debug)]
+pub struct More<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// What is under it.
+    pub under: Under<'a>,
+}
+
+/// What is under a value.
+#[derive(Clone, Debug)]
+pub enum Under<'a> {
+    /// Nothing: it is a text itself.
+    Nothing,
+    /// These names, and below them whatever there is.
+    Names(Vec<&'a str>),
+    /// Nobody knows before it is there.
+    Anything,
 }
 
 /// What is wrong with a template.
@@ -267,7 +289,10 @@ impl Check<'_> {
             [root, rest @ ..] => match KNOWN.iter().find(|(known, _)| known == root) {
                 Some((_, under)) => known(root, rest, under),
                 None if self.free => None,
-                None => Some(self.unknown(root)),
+                None => match self.names.more.iter().find(|more| more.name == *root) {
+                    Some(more) => under(more, rest),
+                    None => Some(self.unknown(root)),
+                },
             },
             [] => None,
         };
@@ -341,10 +366,14 @@ impl Check<'_> {
         if self.names.params.contains_key(name) {
             return (message, format!("did you mean `params.{name}`?"));
         }
-        let roots = ["params", "env", "slot", "run", "job"];
+        let more = self.names.more.iter().map(|more| more.name);
+        let roots = ["params", "env", "slot", "run", "job"].into_iter().chain(more.clone());
         let help = match decode::nearest(name, roots) {
             Some(near) => format!("did you mean `{near}`?"),
-            None => "there are params.NAME, env.NAME, job.name, run.id and slot".to_owned(),
+            None => {
+                let more: String = more.map(|name| format!(", {name}")).collect();
+                format!("there are params.NAME, env.NAME, job.name, run.id{more} and slot")
+            }
         };
         (message, help)
     }
@@ -377,6 +406,23 @@ fn known(root: &str, rest: &[&str], under: &[&str]) -> Option<(String, String)> 
                 format!("there is {}", names.join(", ")),
             ))
         }
+    }
+}
+
+/// What is wrong with a name under a value that one place knows.
+fn under(more: &More<'_>, rest: &[&str]) -> Option<(String, String)> {
+    match (&more.under, rest) {
+        (Under::Anything, _) => None,
+        (Under::Nothing, _) => known(more.name, rest, &[]),
+        (Under::Names(names), [name, ..]) if names.contains(name) => None,
+        (Under::Names(names), [name, ..]) => {
+            let help = match decode::nearest(name, names.iter().copied()) {
+                Some(near) => format!("did you mean `{}.{near}`?", more.name),
+                None => format!("there is {}", names.join(", ")),
+            };
+            Some((format!("`{}` has no `{name}`", more.name), help))
+        }
+        (Under::Names(names), []) => known(more.name, rest, names),
     }
 }
 
@@ -431,8 +477,10 @@ mod tests {
     /// What is wrong, with the part of the text that it is told at.
     fn problems(text: &str) -> Vec<String> {
         let params = params();
-        let found =
-            check(text, &Names { params: &params, env: vec!["HOME", "PATH"], bindings: &[] });
+        let found = check(
+            text,
+            &Names { params: &params, env: vec!["HOME", "PATH"], bindings: &[], more: Vec::new() },
+        );
         let told = found.iter().map(|problem| {
             let at = text.get(problem.at.clone()).expect("places are in the text");
             format!("{at} -> {}; {}", problem.message, problem.help)

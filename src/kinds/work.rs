@@ -33,7 +33,18 @@ pub enum Work {
     /// Takes the pulse of hosts and services.
     Health(HealthSpec),
     /// Moves data from a source to a destination.
-    Sync(Box<SyncSpec>),
+    Sync(Box<Located<SyncSpec>>),
+}
+
+/// A credential that the daemon shows to somebody for a job.
+#[derive(Clone, Copy, Debug)]
+pub struct Shown<'a> {
+    /// The binding's name.
+    pub binding: &'a Located<String>,
+    /// To whom, where the address is written.
+    pub address: Option<&'a Located<String>>,
+    /// Whether the address can be read to see whether the credential is taken.
+    pub is_read: bool,
 }
 
 /// Kinds that other versions run: their keys are known, so that the message can say so.
@@ -64,13 +75,13 @@ impl Work {
         }
     }
 
-    /// Requests that the daemon adds a credential to: the binding's name, and the address.
+    /// The credentials that the daemon shows for it.
     #[must_use]
-    pub fn signed_requests(&self) -> Vec<(&Located<String>, &Located<String>)> {
+    pub fn shown(&self) -> Vec<Shown<'_>> {
         match self {
             Self::Command(_) => Vec::new(),
-            Self::Health(spec) => spec.signed_requests(),
-            Self::Sync(spec) => spec.signed_requests(),
+            Self::Health(spec) => spec.shown(),
+            Self::Sync(spec) => spec.shown(),
         }
     }
 }
@@ -134,7 +145,7 @@ pub fn check(
     match work {
         Some(Work::Command(spec)) => spec.check(known, cx),
         Some(Work::Health(spec)) => spec.check(known, cx),
-        Some(Work::Sync(spec)) => spec.check(known, cx),
+        Some(Work::Sync(spec)) => sync::check(spec, known, cx),
         None => {}
     }
 }

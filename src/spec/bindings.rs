@@ -14,9 +14,9 @@ use super::names::{self, CredentialText};
 use super::settings::Settings;
 use crate::credentials::declare::Declaration;
 use crate::credentials::declare::texts::{SomeText, VariableText, is_variable};
-use crate::kinds::Work;
 use crate::kinds::process::environment;
 use crate::kinds::template::is_template;
+use crate::kinds::{Shown, Work};
 use crate::model::{Binding, Channel, CredentialName};
 use crate::yaml::decode::nearest;
 use crate::yaml::decode::quantity::DurationText;
@@ -220,7 +220,12 @@ pub(super) fn of_work(work: &Work, bindings: &[Binding], settings: &Settings, cx
     for name in work.looked_at() {
         checks::credential(name.value.as_str(), name.span, settings, cx);
     }
-    for (name, url) in work.signed_requests() {
+    shown(work.shown(), bindings, settings, cx);
+}
+
+/// Reports credentials that are shown and not bound, and hosts that may not see them.
+fn shown(shown: Vec<Shown<'_>>, bindings: &[Binding], settings: &Settings, cx: &mut Decoder) {
+    for Shown { binding: name, address, .. } in shown {
         let Some(binding) = bindings.iter().find(|binding| *binding.name == *name.value) else {
             let known = bindings.iter().map(|binding| binding.name.as_ref());
             let message = format!("the job binds no credential as `{}`", name.value);
@@ -231,7 +236,8 @@ pub(super) fn of_work(work: &Work, bindings: &[Binding], settings: &Settings, cx
             cx.report(Code::UnknownCredential, name.span, message).help(help);
             continue;
         };
-        if let Some(declaration) = settings.credentials.get(&binding.credential) {
+        let declaration = settings.credentials.get(&binding.credential);
+        if let Some((declaration, url)) = declaration.zip(address) {
             host(declaration, url, cx);
         }
     }

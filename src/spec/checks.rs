@@ -47,7 +47,7 @@ pub(super) fn defaults(section: &DefaultsSection, settings: &Settings, cx: &mut 
     environment(section.env.as_ref(), cx);
     let none = BTreeMap::new();
     let params = section.params.as_ref().unwrap_or(&none);
-    let known = Names { params, env: Vec::new(), bindings: &[] };
+    let known = Names { params, env: Vec::new(), bindings: &[], more: Vec::new() };
     kinds::check(None, section.env.as_ref(), &known, cx);
     if let Some(given) = section.working_dir.as_ref() {
         paths::folder(&settings.base().join(&given.value), given.span, cx);

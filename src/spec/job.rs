@@ -156,7 +156,7 @@ fn values(section: &JobSection, settings: &Settings, bindings: &[Binding], cx: &
     // A file's path is no secret, and some programs want it as an argument.
     let files = bindings.iter().filter(|binding| matches!(binding.channel, Channel::File(_)));
     let env = env.chain(files.map(|binding| binding.channel.variable().as_str())).collect();
-    let known = Names { params, env, bindings };
+    let known = Names { params, env, bindings, more: Vec::new() };
     kinds::check(section.work.as_ref(), section.env.as_ref(), &known, cx);
     if let Some(work) = section.work.as_ref() {
         bindings::of_work(work, bindings, settings, cx);

@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use jiff::tz::{TimeZone, db};
+use jiff::tz::TimeZone;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::forms::{Short, Tried};
@@ -17,9 +17,9 @@ use crate::model::{Dst, DstGap, DstOverlap, Revision};
 use crate::plan::schedule::{
     CompileError, DateRange, Lint, LintKind, Moment, Schedule, TriggerSpec, When, lint,
 };
-use crate::yaml::decode::nearest;
 use crate::yaml::decode::quantity::DurationText;
 use crate::yaml::decode::values::OneOrMany;
+use crate::yaml::decode::zone;
 use crate::yaml::{Code, Decode, Decoder, Located, Node, Source, Span, one_of, section, words};
 
 /// `schedule`.
@@ -337,25 +337,10 @@ impl Decode for ZoneText {
             return Some(Self(zone));
         }
         let at = cx.within(node, 0..text.len());
-        let names: Vec<String> = db().available().map(|name| name.to_string()).collect();
-        let last = |name: &str| name.rsplit('/').next().is_some_and(|city| same(city, &text));
-        // An abbreviation is no misspelt name: the nearest to `PST` is `EST`, three hours off.
-        let spelt = Some(&text).filter(|text| text.len() > 4);
-        let near = spelt
-            .and_then(|text| nearest(text, names.iter().map(String::as_str)))
-            .or_else(|| names.iter().map(String::as_str).find(|name| last(name)));
-        let help = match near {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => "write it like `Europe/Berlin`, as the IANA time zone database does".to_owned(),
-        };
+        let help = zone::way_out(&text);
         cx.report(Code::UnknownTimeZone, at, format!("unknown time zone `{text}`")).help(help);
         None
     }
-}
-
-/// Whether a city is meant by a text: `New York` is `New_York`.
-fn same(city: &str, text: &str) -> bool {
-    city.eq_ignore_ascii_case(&text.replace(' ', "_"))
 }
 
 impl Decode for MomentText {

@@ -109,6 +109,9 @@ codes! {
     NoTokenForEnv = "J060" Error "a variable may hold an access token only";
     CredentialInTemplate = "J061" Error "a template asks for a credential";
     HostNotAllowed = "J062" Error "a host may not see a credential";
+    UnknownColumn = "J063" Error "a column does not exist";
+    GuardMissing = "J064" Error "a guard must be stated";
+    BadTimeFormat = "J065" Error "a format of times cannot be read";
 
     // Lints: J070–J089.
     NeverFires = "J070" Warning "a schedule never fires";

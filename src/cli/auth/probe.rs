@@ -19,6 +19,7 @@ use crate::credentials::exchange::Reply;
 use crate::credentials::operator;
 use crate::credentials::record::Record;
 use crate::credentials::refresh::Why;
+use crate::kinds::template;
 use crate::model::Binding;
 use crate::spec::Job;
 use crate::web::words;
@@ -89,10 +90,11 @@ fn addresses(args: &TestArgs, job: &Job, binding: Option<&Binding>) -> Vec<Strin
         return vec![url.clone()];
     }
     let Some(binding) = binding else { return Vec::new() };
-    let asked = job.work.signed_requests().into_iter();
+    let shown = job.work.shown().into_iter().filter(|shown| shown.is_read);
+    let own = shown.filter(|shown| shown.binding.value == *binding.name);
+    let addresses = own.filter_map(|shown| shown.address).map(|url| url.value.clone());
     // An address with a template in it is known when the job runs.
-    let own = asked.filter(|(name, url)| name.value == *binding.name && !url.value.contains("{{"));
-    own.map(|(_, url)| url.value.clone()).collect()
+    addresses.filter(|url| !template::is_template(url)).collect()
 }
 
 fn step(what: &'static str, end: Result<String, (Exit, String)>) -> Step {

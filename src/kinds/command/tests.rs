@@ -23,7 +23,12 @@ fn read(text: &str, params: &BTreeMap<String, Json>) -> (Option<CommandSpec>, Ve
     let mut cx = Decoder::new(&source);
     let spec = CommandSpec::decode(&documents[0].root, &mut cx);
     let work = spec.clone().map(|spec| Work::Command(Box::new(spec)));
-    check(work.as_ref(), None, &Names { params, env: Vec::new(), bindings: &[] }, &mut cx);
+    check(
+        work.as_ref(),
+        None,
+        &Names { params, env: Vec::new(), bindings: &[], more: Vec::new() },
+        &mut cx,
+    );
     let mut found = cx.finish();
     yaml::arrange(&mut found);
     let told = found.iter().map(|d| {

@@ -12,6 +12,7 @@ use super::measure::{Quantity, Unit};
 use super::probe::Nothing;
 use super::syntax::{self, Raw};
 use super::{credential, disk, file_age, http, load, memory, plugin, tcp};
+use crate::kinds::Shown;
 use crate::kinds::command::Run;
 use crate::kinds::template::{self, Names};
 use crate::kinds::wire;
@@ -341,12 +342,16 @@ impl HealthSpec {
             .collect()
     }
 
-    /// Requests that carry a credential: the binding's name, and the address.
-    pub(in crate::kinds) fn signed_requests(&self) -> Vec<(&Located<String>, &Located<String>)> {
+    /// The credentials that requests show.
+    pub(in crate::kinds) fn shown(&self) -> Vec<Shown<'_>> {
         let probes = self.checks.iter().map(|check| &check.probe);
         probes
             .filter_map(|probe| match probe {
-                Probe::Http(probe) => Some((probe.credential.as_ref()?, &probe.url)),
+                Probe::Http(probe) => Some(Shown {
+                    binding: probe.credential.as_ref()?,
+                    address: Some(&probe.url),
+                    is_read: true,
+                }),
                 _ => None,
             })
             .collect()

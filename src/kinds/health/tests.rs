@@ -29,7 +29,12 @@ fn read(text: &str) -> (Option<HealthSpec>, Vec<String>) {
     let spec = HealthSpec::decode(&documents[0].root, &mut cx);
     let work = spec.clone().map(Work::Health);
     let params = BTreeMap::from([("host".to_owned(), "example.com".into())]);
-    check(work.as_ref(), None, &Names { params: &params, env: Vec::new(), bindings: &[] }, &mut cx);
+    check(
+        work.as_ref(),
+        None,
+        &Names { params: &params, env: Vec::new(), bindings: &[], more: Vec::new() },
+        &mut cx,
+    );
     let mut found = cx.finish();
     yaml::arrange(&mut found);
     let told = found.iter().map(|d| {

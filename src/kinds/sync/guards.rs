@@ -36,7 +36,7 @@ section! {
         /// Values of a row that must be among those that are read.
         pub canary: Entries<ScalarText> = Entries::default(),
         /// The greatest age of the newest value of the cursor's column.
-        pub max_age_of_newest: Option<DurationText>,
+        pub max_age_of_newest: Option<Located<DurationText>>,
     }
 }
 

@@ -13,6 +13,7 @@
 
 #![expect(dead_code, clippy::unused_self, reason = "parts of it are being built")]
 
+mod check;
 mod columns;
 pub mod desk;
 mod destination;
@@ -37,6 +38,7 @@ mod value;
 mod wire;
 mod written;
 
+pub(super) use check::check;
 pub use spec::SyncSpec;
 
 use super::AttemptContext;

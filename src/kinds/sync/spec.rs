@@ -12,8 +12,8 @@ use super::columns::ColumnSection;
 use super::destination::Destination;
 use super::guards::GuardsSection;
 use super::source::Source;
+use crate::kinds::Shown;
 use crate::kinds::command::Run;
-use crate::kinds::template::Names;
 use crate::yaml::decode::quantity::DurationText;
 use crate::yaml::decode::values::Entries;
 use crate::yaml::{Code, Decode, Decoder, Located, Node, section, words};
@@ -22,7 +22,7 @@ section! {
     /// Moves data from a source to a destination, whole or not at all.
     pub struct SyncSpec {
         /// Where the data comes from.
-        pub source: Source,
+        pub source: Located<Source>,
         /// What each column of the destination is made of, by its name. May be left out for a Singer tap,
         /// which declares its own.
         pub columns: Entries<Located<ColumnSection>> = Entries::default(),
@@ -33,7 +33,7 @@ section! {
         /// What follows where one read has two rows with the same key.
         pub dedupe: Dedupe = Dedupe::Fail,
         /// Where the data goes.
-        pub destination: Destination,
+        pub destination: Located<Destination>,
         /// What becomes of what the destination holds.
         pub mode: Option<Located<Mode>>,
         /// What must hold before anything is changed.
@@ -44,8 +44,10 @@ section! {
 }
 
 impl SyncSpec {
-    /// Reports what is wrong in meaning; `known` are the names that the job declares.
-    pub fn check(&self, _known: &Names<'_>, _cx: &mut Decoder) {}
+    /// Its mode.
+    pub(super) fn mode(&self) -> Mode {
+        self.mode.as_ref().expect("a section without a mode is refused").value
+    }
 
     /// Whether what is read must be found again row by row, also without a key: to tell what a replacement
     /// changes.
@@ -60,9 +62,9 @@ impl SyncSpec {
         self.source.program()
     }
 
-    /// Requests that carry a credential: the binding's name, and the address.
-    pub(in crate::kinds) fn signed_requests(&self) -> Vec<(&Located<String>, &Located<String>)> {
-        Vec::new()
+    /// The credentials that it shows: the binding's name, and where it is written, the address.
+    pub(in crate::kinds) fn shown(&self) -> Vec<Shown<'_>> {
+        self.source.shown().into_iter().chain(self.destination.shown()).collect()
     }
 }
 

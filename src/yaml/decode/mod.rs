@@ -8,6 +8,7 @@ pub mod choice;
 pub mod quantity;
 pub mod section;
 pub mod values;
+pub mod zone;
 
 use std::ops::{Deref, Range};
 

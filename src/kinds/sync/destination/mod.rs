@@ -4,6 +4,7 @@
 //! what it holds, and commit rows and ledger as one. Refuses to know where the rows are from, and to judge
 //! a change.
 
+mod check;
 mod csv;
 mod google_sheets;
 mod http;

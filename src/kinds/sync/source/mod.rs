@@ -4,6 +4,7 @@
 //! beginning or from where the last commit ended. Refuses to know columns beyond their names, and what
 //! becomes of the rows.
 
+mod check;
 mod command;
 mod csv;
 mod file;
@@ -126,6 +127,11 @@ impl Source {
             Self::Singer(source) => source.run.as_ref().filter(|_| source.package.is_none()),
             _ => None,
         }
+    }
+
+    /// Whether it reads on from where it ended by a state of its own.
+    pub(super) fn keeps_state(&self) -> bool {
+        matches!(self, Self::Singer(_))
     }
 
     /// Its cursor, where it reads by one.

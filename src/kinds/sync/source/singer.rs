@@ -4,8 +4,6 @@
 //! and what it writes back into that. A state counts only when every record before it is durable and the
 //! tap ended well. Refuses to know processes.
 
-use std::collections::BTreeMap;
-
 use serde_json::Value as Json;
 
 use super::super::intake::Intake;
@@ -14,7 +12,7 @@ use super::super::trouble::Trouble;
 use super::{Read, Start};
 use crate::kinds::command::Run;
 use crate::yaml::decode::quantity::DurationText;
-use crate::yaml::decode::values::OneOrMany;
+use crate::yaml::decode::values::{Entries, OneOrMany};
 use crate::yaml::{Located, section};
 
 section! {
@@ -28,7 +26,7 @@ section! {
         pub stream: Located<String>,
         /// Its configuration, given to it in a private file. Texts are templates, and
         /// `{{credential.token}}` is the token of `credential`.
-        pub config: BTreeMap<String, Json> = BTreeMap::new(),
+        pub config: Entries<Json> = Entries::default(),
         /// The credential of `{{credential.token}}`, by the job's own name for it.
         pub credential: Option<Located<String>>,
         /// Keys of the configuration that the tap may change, such as a rotated token: they are kept.
