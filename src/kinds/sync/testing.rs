@@ -19,15 +19,15 @@ use crate::kinds::output::{Output, Outputs};
 use crate::kinds::wire::Shared;
 use crate::kinds::{AttemptContext, Setting, Stop, StopReason, Work};
 use crate::model::{Cause, JobName, NodeId, RunId};
-use crate::yaml::{self, Decode, Decoder, Source};
+use crate::yaml::{self, Decode, Decoder, Located, Source};
 
 /// The section of a text.
-pub(super) fn spec(text: &str) -> SyncSpec {
+pub(super) fn spec(text: &str) -> Located<SyncSpec> {
     let source = Source::new("job.yaml", text);
     let (documents, found) = yaml::parse(&source);
     assert!(found.is_empty(), "{found:?}");
     let mut cx = Decoder::new(&source);
-    let spec = SyncSpec::decode(&documents[0].root, &mut cx);
+    let spec = Located::decode(&documents[0].root, &mut cx);
     let found = cx.finish();
     assert!(found.is_empty(), "{found:?}");
     spec.expect("nothing was reported")
