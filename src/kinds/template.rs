@@ -371,8 +371,9 @@ impl Check<'_> {
         let help = match decode::nearest(name, roots) {
             Some(near) => format!("did you mean `{near}`?"),
             None => {
-                let more: String = more.map(|name| format!(", {name}")).collect();
-                format!("there are params.NAME, env.NAME, job.name, run.id{more} and slot")
+                let more: Vec<&str> = ["run.id"].into_iter().chain(more).collect();
+                let more = more.join(", ");
+                format!("there are params.NAME, env.NAME, job.name, {more} and slot")
             }
         };
         (message, help)
