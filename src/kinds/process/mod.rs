@@ -1,7 +1,7 @@
 //! Runs one program in a process group of its own, from spawn until the group is gone.
 //!
 //! ```text
-//!  Program ─▶ spawn ─▶ child ──stdout,stderr──▶ pump ─▶ Capture (lines, Output)
+//!  Program ─▶ spawn ─▶ child ──stdout,stderr──▶ pump ─▶ Capture (lines, Output, a channel)
 //!                        │ exit, or stop pulled
 //!                        ▼
 //!                      group::end   TERM, grace, KILL; over only when nobody is left in the group
@@ -26,7 +26,7 @@ use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::unix::pipe;
 use tokio::process::Child;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 pub use lines::{Pattern, Scan};
 pub use spawn::SpawnError;
@@ -69,6 +69,8 @@ pub struct Program<'a> {
 pub struct Capture<'a> {
     /// Where both streams are kept, if they are.
     kept: Option<&'a Output>,
+    /// Who takes standard output as it is, if somebody does.
+    piped: Option<mpsc::Sender<Vec<u8>>>,
     /// What both streams pass, standard output first.
     screens: [Stream; 2],
     /// What is looked for in standard output.
@@ -99,6 +101,7 @@ pub async fn run(
     clock: &dyn Clock,
 ) -> Result<Exit, SpawnError> {
     let grace = program.grace;
+    let piped = capture.piped.is_some();
     let spawn::Started { mut child, group, stdout, stderr } = spawn::start(program)?;
     let (close, closing) = oneshot::channel();
     let exit = {
@@ -113,7 +116,10 @@ pub async fn run(
         };
         if !pumped {
             let _pump_is_alive = close.send(());
-            if clock::within(clock, DRAIN, pump).await.is_none() {
+            if piped {
+                // Who takes it decides how long that takes: what comes last counts as much as the rest.
+                pump.await;
+            } else if clock::within(clock, DRAIN, pump).await.is_none() {
                 exit.remarks.push("the end of its output could not be written in time".to_owned());
             }
         }
@@ -239,10 +245,21 @@ impl<'a> Capture<'a> {
     #[must_use]
     pub fn seen(output: &Output, stdout: Scan<'a>, stderr: Scan<'a>) -> Self {
         let screens = [output.screen(), output.screen()];
-        Self { kept: None, screens, stdout, stderr }
+        Self { kept: None, piped: None, screens, stdout, stderr }
+    }
+
+    /// Gives standard output to somebody as it is: data, not words. Where nobody takes it any more, it is
+    /// lost. Standard error is kept.
+    #[must_use]
+    pub fn piped(output: &'a Output, to: mpsc::Sender<Vec<u8>>, stderr: Scan<'a>) -> Self {
+        Self { piped: Some(to), ..Self::kept(output, Scan::default(), stderr) }
     }
 
     async fn take(&mut self, index: usize, chunk: Vec<u8>) {
+        if let (0, Some(to)) = (index, &self.piped) {
+            let _nobody_takes_it = to.send(chunk).await;
+            return;
+        }
         let chunk = self.screens[index].push(chunk);
         self.give(index, chunk).await;
     }

@@ -5,8 +5,10 @@
 
 use super::super::intake::Intake;
 use super::super::tools::Tools;
-use super::super::trouble::Trouble;
-use super::{Read, Start};
+use super::super::trouble::{Ending, Trouble};
+use super::lines::Lines;
+use super::program::{Command, Running};
+use super::{Read, Start, program};
 use crate::kinds::command::Run;
 use crate::yaml::decode::quantity::DurationText;
 use crate::yaml::section;
@@ -34,10 +36,35 @@ impl CommandSource {
 
     pub(super) fn read(
         &self,
-        _tools: &Tools,
+        tools: &Tools,
         _start: &Start,
-        _intake: &mut Intake<'_>,
+        intake: &mut Intake<'_>,
     ) -> Result<Read, Trouble> {
-        Err(Trouble::unbuilt("command"))
+        let command = Command {
+            argv: program::argv(&self.run, tools)?,
+            env: tools.env.clone(),
+            idle: self.idle_timeout.map(|text| text.0),
+            name: "the command",
+        };
+        let mut lines = Lines::of(Running::start(command, tools));
+        match take(&mut lines, intake) {
+            Ok(()) => lines.into_feed().finish()?,
+            // Half a line at the end is what the end left behind, so that tells more.
+            Err(trouble) if trouble.ending == Ending::Truncated => {
+                lines.into_feed().finish()?;
+                return Err(trouble);
+            }
+            Err(trouble) => return Err(trouble),
+        }
+        Ok(Read::All { left: None })
     }
+}
+
+fn take(lines: &mut Lines<Running<'_>>, intake: &mut Intake<'_>) -> Result<(), Trouble> {
+    while lines.next()? {
+        let (at, line) = lines.line()?;
+        intake.json(&at, line)?;
+        intake.bytes(lines.bytes());
+    }
+    Ok(())
 }

@@ -91,21 +91,16 @@ fn take(
     }
     let names: Vec<String> = rows.record().iter().map(ToOwned::to_owned).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let mut header = intake.header(&names, RULES, &|index| format!("field {}", index + 1))?;
-    let (mut widest, mut told) = (names.len(), 0);
+    let header = intake.header(&names, RULES, &|index| format!("field {}", index + 1))?;
+    let mut told = 0;
     for count in 1_u64.. {
         if matches!(rows.next()?, Next::End) {
             break;
         }
         let record = rows.record();
-        if record.len() > widest {
-            // Fields beyond the header belong to columns that nobody named.
-            header.unknown.extend(widest..record.len());
-            widest = record.len();
-        }
         let field = |index: usize| record.get(index).map_or(Cell::Missing, Cell::Text);
         intake.fields(&rows.place(), &header, &field)?;
-        if count % STRIDE == 0 {
+        if count.is_multiple_of(STRIDE) {
             tools.go_on()?;
             let read = rows.bytes();
             intake.bytes(read - told);

@@ -6,7 +6,8 @@ use super::super::intake::Intake;
 use super::super::spec::Unchanged;
 use super::super::tools::Tools;
 use super::super::trouble::Trouble;
-use super::{Read, Start};
+use super::file::{Address, Opened};
+use super::{Read, Start, lines};
 use crate::yaml::{Located, section};
 
 section! {
@@ -31,10 +32,25 @@ impl Jsonl {
 
     pub(super) fn read(
         &self,
-        _tools: &Tools,
-        _start: &Start,
-        _intake: &mut Intake<'_>,
+        tools: &Tools,
+        start: &Start,
+        intake: &mut Intake<'_>,
     ) -> Result<Read, Trouble> {
-        Err(Trouble::unbuilt("jsonl"))
+        let address = Address {
+            path: self.path.as_ref(),
+            url: self.url.as_ref(),
+            unchanged: self.unchanged.as_ref(),
+        };
+        let input = match address.open(tools, start)? {
+            Opened::Unchanged => return Ok(Read::Unchanged),
+            Opened::Bytes(input) => input,
+        };
+        let mut lines = lines::of_file(*input);
+        while lines.next()? {
+            let (at, line) = lines.line()?;
+            intake.json(&at, line)?;
+            intake.bytes(lines.bytes());
+        }
+        Ok(Read::All { left: lines.into_feed().into_inner().finish()? })
     }
 }

@@ -11,7 +11,9 @@ mod file;
 mod google_sheets;
 mod http_json;
 mod jsonl;
+mod lines;
 mod postgres;
+mod program;
 mod singer;
 mod sqlite;
 
