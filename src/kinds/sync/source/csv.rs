@@ -53,6 +53,7 @@ impl Csv {
         let address = Address {
             path: self.path.as_ref(),
             url: self.url.as_ref(),
+            credential: self.credential.as_ref(),
             unchanged: self.unchanged.as_ref(),
         };
         let input = match address.open(tools, start)? {
@@ -76,12 +77,12 @@ impl Csv {
 }
 
 /// Gives every row, and the input back when its end was seen.
-fn take(
-    input: Input,
+fn take<'t>(
+    input: Input<'t>,
     delimiter: u8,
-    tools: &Tools,
+    tools: &'t Tools,
     intake: &mut Intake<'_>,
-) -> Result<Input, Trouble> {
+) -> Result<Input<'t>, Trouble> {
     let mut rows = Rows::new(input, delimiter);
     if matches!(rows.next()?, Next::End) {
         let name = rows.input().name();

@@ -39,6 +39,7 @@ impl Jsonl {
         let address = Address {
             path: self.path.as_ref(),
             url: self.url.as_ref(),
+            credential: self.credential.as_ref(),
             unchanged: self.unchanged.as_ref(),
         };
         let input = match address.open(tools, start)? {

@@ -115,17 +115,17 @@ impl fmt::Display for At {
 }
 
 /// The lines of a file.
-pub(super) fn of_file(input: Input) -> Lines<BufReader<Input>> {
+pub(super) fn of_file(input: Input<'_>) -> Lines<BufReader<Input<'_>>> {
     Lines::of(BufReader::with_capacity(BUFFER, input))
 }
 
-impl Feed for BufReader<Input> {
+impl Feed for BufReader<Input<'_>> {
     fn name(&self) -> &str {
         self.get_ref().name()
     }
 
     fn trouble(&mut self, error: &io::Error) -> Trouble {
-        self.get_mut().trouble(error)
+        self.get_ref().trouble(error)
     }
 }
 

@@ -30,7 +30,6 @@ use std::time::Duration;
 use reqwest::Url;
 
 pub(super) use self::answer::Answer;
-#[expect(unused_imports, reason = "what reads files over HTTP is being built")]
 pub(super) use self::answer::broke;
 use self::backoff::Backoff;
 use self::verdict::{Seen, Verdict, judge};

@@ -21,7 +21,7 @@ const BUFFER: usize = 128 * 1024;
 const END: &[u8] = b"\n\x04\n";
 
 /// Rows of a file.
-pub(super) struct Rows<R = Input> {
+pub(super) struct Rows<R> {
     reader: Reader<Ended<R>>,
     record: StringRecord,
 }
@@ -95,7 +95,7 @@ impl<R: Read> Rows<R> {
     }
 }
 
-impl Rows<Input> {
+impl Rows<Input<'_>> {
     /// Reads a row.
     pub(super) fn next(&mut self) -> Result<Next, Trouble> {
         let read = self.reader.read_record(&mut self.record);

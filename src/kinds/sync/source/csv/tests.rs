@@ -4,8 +4,8 @@ use super::rows::{Next, Rows};
 use crate::kinds::sync::source::Start;
 use crate::kinds::sync::source::file::{Address, Input, Opened};
 
-fn open(path: &Path) -> Input {
-    let address = Address { path: None, url: None, unchanged: None };
+fn open(path: &Path) -> Input<'static> {
+    let address = Address { path: None, url: None, credential: None, unchanged: None };
     match address.open_file(path.to_owned(), &Start::default()).unwrap() {
         Opened::Bytes(input) => *input,
         Opened::Unchanged => panic!("nobody asked for a probe"),
