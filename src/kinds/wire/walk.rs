@@ -35,7 +35,6 @@ pub(in crate::kinds) struct Request {
 
 impl Request {
     /// Asks for what is at an address.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the sources that ask are being built"))]
     pub(in crate::kinds) fn get(url: Url) -> Self {
         Self { url, verb: Method::GET, headers: Vec::new(), body: None }
     }

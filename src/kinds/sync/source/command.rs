@@ -68,3 +68,93 @@ fn take(lines: &mut Lines<Running<'_>>, intake: &mut Intake<'_>) -> Result<(), T
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use crate::kinds::StopReason;
+    use crate::kinds::sync::source::Start;
+    use crate::kinds::sync::testing::{Bench, spec};
+
+    fn job(script: &str, more: &str) -> String {
+        let run = script.replace('\'', "''");
+        format!(
+            "source: {{ command: {{ run: '{run}'{more} }} }}\n\
+             columns: {{ id: {{ type: int, key: true }}, name: {{ type: text }} }}\n\
+             destination: {{ csv: {{ path: out.csv }} }}\nmode: append\n"
+        )
+    }
+
+    #[test]
+    fn a_program_must_end_well_or_nothing_of_it_counts() {
+        let one = r#"echo '{"id":1,"name":"a"}'"#;
+        let long = r#"i=0; while [ $i -lt 30000 ]; do echo "{\"id\":$i,\"name\":\"x\"}"; i=$((i+1)); done"#;
+        for (script, expected) in [
+            (one.to_owned(), "1 rows"),
+            (format!("{one}; printf '%s' '{{\"id\":2}}'"), "2 rows"),
+            (long.to_owned(), "30000 rows"),
+            (
+                format!("{one}; echo away >&2; exit 3"),
+                "failed:source: the command ended with exit code 3: away",
+            ),
+            (format!("{one}; kill -9 $$"), "failed:source: the command ended with signal 9"),
+            (
+                format!("{one}; printf '%s' '{{\"id\":'; exit 4"),
+                "failed:source: the command ended with exit code 4",
+            ),
+            (
+                format!("{one}; printf '%s' '{{\"id\":'"),
+                "failed:truncated: the command, line 2: the last line ends in the middle of its JSON",
+            ),
+            (format!("{one}; echo '[1]'; {long}"), "failed:source: line 2 is no JSON object: "),
+            (
+                "exec /no/such/program".to_owned(),
+                "failed:source: the command ended with exit code 127",
+            ),
+        ] {
+            let read = Bench::new().read(&job(&script, ""));
+            let told = match read {
+                Ok(rows) => format!("{} rows", rows.len()),
+                Err(trouble) => format!("{}: {}", trouble.ending.word(), trouble.message),
+            };
+            assert!(told.starts_with(expected), "{script}: {told}");
+        }
+    }
+
+    #[test]
+    fn a_program_that_is_silent_or_stopped_is_ended_and_counts_for_nothing() {
+        // It says that it is there, catches TERM and ends with 0, as taps do.
+        let script = r#"trap "exit 0" TERM; echo "{\"id\":1}"; echo ready >&2; while :; do sleep 0.05; done"#;
+        for (stop, expected) in [(false, "failed:source"), (true, "cancelled")] {
+            let bench = Bench::new();
+            let text = job(script, ", idle_timeout: 5s");
+            let (attempt, spec) = (bench.attempt(&text), spec(&text));
+            let start = Start::default();
+            let said = bench.outputs.path(attempt.tools.run, 1);
+            let clock = bench.clock.clone();
+            let pull = &attempt.pull;
+            let trouble = std::thread::scope(|scope| {
+                scope.spawn(move || {
+                    while !std::fs::read_to_string(&said).is_ok_and(|text| text.contains("ready")) {
+                        std::thread::yield_now();
+                    }
+                    if stop {
+                        pull.send_replace(Some(StopReason::Cancelled));
+                    }
+                    // The group is looked at again as simulated time passes, until it is gone.
+                    for _ in 0..2000 {
+                        clock.advance(Duration::from_millis(if stop { 1 } else { 10 }));
+                        std::thread::yield_now();
+                    }
+                });
+                bench
+                    .take(&text, &attempt, |intake| {
+                        spec.source.read(&attempt.tools, &start, intake).map(drop)
+                    })
+                    .unwrap_err()
+            });
+            assert_eq!(trouble.ending.word(), expected, "{}", trouble.message);
+        }
+    }
+}

@@ -80,12 +80,7 @@ impl Address<'_> {
         self.unchanged.is_some_and(|text| text.value.probe.value == probe)
     }
 
-    fn ask<'t>(
-        self,
-        url: &str,
-        tools: &'t Tools,
-        start: &Start,
-    ) -> Result<Opened<'t>, Trouble> {
+    fn ask<'t>(self, url: &str, tools: &'t Tools, start: &Start) -> Result<Opened<'t>, Trouble> {
         let url = wire::address("source.url", &tools.render("source.url", url)?)?;
         let wire = Wire::open(tools, Terms::new(Side::Source).with(self.credential))?;
         let mut request = Request::get(url);
@@ -112,11 +107,7 @@ impl Address<'_> {
         Ok(Opened::Bytes(Box::new(Input { name, origin })))
     }
 
-    pub(super) fn open_file<'t>(
-        self,
-        path: PathBuf,
-        start: &Start,
-    ) -> Result<Opened<'t>, Trouble> {
+    pub(super) fn open_file<'t>(self, path: PathBuf, start: &Start) -> Result<Opened<'t>, Trouble> {
         let name = path.display().to_string();
         let probes = self.probes_by(Probe::Mtime);
         let refused = |error: io::Error| unreadable(&name, &error);

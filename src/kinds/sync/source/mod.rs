@@ -72,6 +72,9 @@ pub(super) struct Start {
     pub(super) left: Option<Json>,
     /// Whether a probe may say that nothing has changed since.
     pub(super) may_be_unchanged: bool,
+    /// Whether the mode goes on from the last commit. Where it does not (a mirror must see everything), a tap
+    /// is not told how far it came.
+    pub(super) goes_on: bool,
     /// When the attempt began.
     pub(super) now: Timestamp,
 }

@@ -134,7 +134,8 @@ impl Singer {
             values.insert("credential".to_owned(), json!({ "token": token(name, tools)? }));
         }
         let mut config = Map::new();
-        for (key, value) in &self.config {
+        for (key, value) in &self.config.0 {
+            let key = &key.value;
             let value = filled(&format!("source.config.{key}"), value, tools, &values)?;
             config.insert(key.clone(), value);
         }
@@ -177,7 +178,7 @@ impl Session<'_> {
             arguments.extend([OsString::from(flag), file.into()]);
             names.extend(selected.names.into_iter().filter(|name| !name.is_empty()));
         }
-        if let Some(state) = &start.left {
+        if let Some(state) = start.left.as_ref().filter(|_| start.goes_on) {
             let file = self.private.put("state.json", state)?;
             arguments.extend(["--state".into(), file.into()]);
         }

@@ -1,8 +1,9 @@
 use std::path::Path;
 
 use super::rows::{Next, Rows};
-use crate::kinds::sync::source::Start;
 use crate::kinds::sync::source::file::{Address, Input, Opened};
+use crate::kinds::sync::source::{Read, Start};
+use crate::kinds::sync::testing::{Bench, spec};
 
 fn open(path: &Path) -> Input<'static> {
     let address = Address { path: None, url: None, credential: None, unchanged: None };
@@ -97,4 +98,135 @@ fn damaged_files_are_refused_with_the_line() {
         assert_eq!(end, expected);
         assert_eq!(seen.len(), rows, "{expected}");
     }
+}
+
+/// Reads a file as a job of three columns does.
+fn read(bytes: &[u8], more: &str) -> Result<Vec<String>, String> {
+    let bench = Bench::new();
+    std::fs::write(bench.path("in.csv"), bytes).unwrap();
+    let rows = bench.read(&format!(
+        "source: {{ csv: {{ path: in.csv, delimiter: \";\" }} }}\n\
+         columns: {{ id: {{ type: int, key: true }}, name: {{ type: text }} }}\n\
+         destination: {{ csv: {{ path: out.csv }} }}\nmode: append\n{more}"
+    ));
+    rows.map_err(|trouble| {
+        let folder = format!("{}/", bench.dir.path().display());
+        format!("{}: {}", trouble.ending.word(), trouble.message.replace(&folder, ""))
+    })
+}
+
+#[test]
+fn rows_that_are_ragged_and_files_that_are_bare() {
+    for (bytes, more, expected) in [
+        (
+            &b"id;name\n1;a\n2\n3;c;more\n"[..],
+            "",
+            Ok(&["id=1 name=a", "id=2 name=null", "id=3 name=c"][..]),
+        ),
+        (b"id;name\n1;a;\n", "", Ok(&["id=1 name=a"])),
+        (b"id;name\n", "", Ok(&[])),
+        (
+            b"",
+            "",
+            Err(
+                "failed:schema: in.csv is empty, and has not even a header; a file without rows has one",
+            ),
+        ),
+        (
+            b"id;name\n3;c;more\n",
+            "unknown_columns: fail\n",
+            Err(
+                "failed:schema: no column takes `field 3` in line 2, which has more fields than there \
+                 are headers: add a column, or say `unknown_columns: ignore`",
+            ),
+        ),
+    ] {
+        let rows = read(bytes, more);
+        let expected = expected.map(|rows| rows.iter().map(|row| (*row).to_owned()).collect());
+        assert_eq!(rows, expected.map_err(str::to_owned), "{}", bytes.escape_ascii());
+    }
+}
+
+#[test]
+fn a_renamed_or_doubled_header_is_told_with_its_place() {
+    for (bytes, words) in [
+        (&b"id;nam\n1;a\n"[..], "nam"),
+        (b"id;name;name\n1;a;b\n", "field 3"),
+        (b"<html>\n<body>Sign in</body>\n", "id"),
+    ] {
+        let trouble = read(bytes, "").unwrap_err();
+        assert!(trouble.starts_with("failed:schema: ") && trouble.contains(words), "{trouble}");
+    }
+}
+
+#[test]
+fn a_file_that_is_not_there_or_not_one_is_told_apart() {
+    let bench = Bench::new();
+    let text = |path: &str| {
+        format!(
+            "source: {{ csv: {{ path: {path} }} }}\ncolumns: {{ id: {{ type: int }} }}\n\
+             destination: {{ csv: {{ path: out.csv }} }}\nmode: append\n"
+        )
+    };
+    for (path, word) in [("absent.csv", "failed:not_found"), (".", "failed:config")] {
+        assert_eq!(bench.read(&text(path)).unwrap_err().ending.word(), word, "{path}");
+    }
+}
+
+/// What somebody else does to a file.
+type Change = fn(&Path);
+
+#[test]
+fn a_file_that_changes_while_it_is_read_is_truncated() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("in.csv");
+    let changes: [(&str, Change); 3] = [
+        ("grown", |path| {
+            let mut file = std::fs::OpenOptions::new().append(true).open(path).unwrap();
+            std::io::Write::write_all(&mut file, b"2\n").unwrap();
+        }),
+        ("replaced", |path| {
+            let other = path.with_extension("new");
+            std::fs::write(&other, "a\n1\n").unwrap();
+            std::fs::rename(other, path).unwrap();
+        }),
+        ("removed", |path| std::fs::remove_file(path).unwrap()),
+    ];
+    for (what, change) in changes {
+        std::fs::write(&path, "a\n1\n").unwrap();
+        let mut rows = Rows::new(open(&path), b',');
+        while rows.next().unwrap() == Next::Row {}
+        let input = rows.into_input();
+        assert!(input.finish().is_ok());
+        change(&path);
+        assert_eq!(input.finish().unwrap_err().ending.word(), "failed:truncated", "{what}");
+    }
+}
+
+#[test]
+fn a_probe_by_time_counts_only_for_a_file_that_has_settled() {
+    let bench = Bench::new();
+    let path = bench.path("in.csv");
+    std::fs::write(&path, "id\n1\n").unwrap();
+    let text = "source: { csv: { path: in.csv, unchanged: { probe: mtime } } }\n\
+                columns: { id: { type: int } }\ndestination: { csv: { path: out.csv } }\nmode: append\n";
+    let (attempt, spec) = (bench.attempt(text), spec(text));
+    let read = |start: &Start| {
+        let mut read = None;
+        let take = bench.take(text, &attempt, |intake| {
+            read = Some(spec.source.read(&attempt.tools, start, intake)?);
+            Ok(())
+        });
+        (take.unwrap().len(), read.unwrap())
+    };
+    let written: jiff::Timestamp = path.metadata().unwrap().modified().unwrap().try_into().unwrap();
+    let start = Start { may_be_unchanged: true, now: written, ..Start::default() };
+    assert_eq!(read(&start), (1, Read::All { left: None }), "it may change in the same tick");
+    let start = Start { now: written + jiff::SignedDuration::from_secs(5), ..start };
+    let (1, Read::All { left: Some(left) }) = read(&start) else { panic!("it has settled") };
+    let start = Start { left: Some(left), ..start };
+    assert_eq!(read(&start), (0, Read::Unchanged));
+    assert_eq!(read(&Start { may_be_unchanged: false, ..start.clone() }).0, 1);
+    std::fs::write(&path, "id\n1\n2\n").unwrap();
+    assert_eq!(read(&start).0, 2);
 }

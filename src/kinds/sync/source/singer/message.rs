@@ -129,11 +129,11 @@ mod tests {
             (r#"{"type":"STATE"}"#, "a STATE without `value`"),
             (
                 r#"{"type":"RECORD","stream":"a","record":{"x":NaN}}"#,
-                "`NaN` at column 44 is no JSON; the tap must give null",
+                "`NaN` at column 45 is no JSON; the tap must give null",
             ),
             (
                 r#"{"type":"RECORD","stream":"a","record":{"x":-Infinity}}"#,
-                "`Infinity` at column 45 is no JSON; the tap must give null",
+                "`Infinity` at column 46 is no JSON; the tap must give null",
             ),
             (
                 r#"{"stream":"a"}"#,

@@ -63,7 +63,6 @@ impl<'a> Protocol<'a> {
                 Message::Schema { stream, schema, keys } if self.is_wanted(&stream) => {
                     self.declare(schema::columns(&stream, schema.get(), &keys)?, intake)?;
                 }
-                Message::Schema { stream, .. } => count(&mut self.others, &stream, 0),
                 Message::State(value) => {
                     let state = self.state.get_or_insert_default();
                     state.clear();
@@ -80,7 +79,9 @@ impl<'a> Protocol<'a> {
                     );
                     return Err(Trouble::source(message).for_good());
                 }
-                Message::Batch { stream } => count(&mut self.others, &stream, 0),
+                Message::Schema { stream, .. } | Message::Batch { stream } => {
+                    count(&mut self.others, &stream, 0);
+                }
                 Message::Other(kind) => count(&mut self.unknown, &kind, 1),
             }
             intake.bytes(lines.bytes());
