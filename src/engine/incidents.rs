@@ -19,6 +19,9 @@ use crate::yaml::{Code, Diagnostic};
 const FILE: &str = "file/";
 const STUCK: &str = "/stuck";
 
+/// The class of what waits for a person to look.
+const HELD: &str = "held";
+
 /// The incidents that are open, with what they say.
 #[derive(Debug, Default)]
 pub(super) struct Open(BTreeMap<String, Said>);
@@ -187,8 +190,14 @@ pub(super) fn failure(
     failures: u32,
     notify: &[Arc<str>],
 ) -> IncidentChange {
-    let class = outcome.class().map_or("failed", crate::model::FailureClass::word);
     let times = if failures == 1 { String::new() } else { format!(", {failures} failed runs") };
+    let class = outcome.class().map_or("failed", crate::model::FailureClass::word);
+    // Law 3: what follows for the run is in the class; the word here is for people.
+    let (class, detail) = match outcome.held() {
+        Some("") => (HELD, format!("nothing was touched; last: run {run}")),
+        Some(what) => (HELD, format!("{what}\nnothing was touched; last: run {run}")),
+        None => (class, format!("class {class}{times}; last: run {run}")),
+    };
     IncidentChange::Open {
         key: failure_key(job),
         class: class.to_owned(),
@@ -196,8 +205,8 @@ pub(super) fn failure(
         affected: vec![job.clone()],
         severity: Severity::Error,
         title: format!("job {job}: {}", outcome.message()),
-        detail: format!("class {class}{times}; last: run {run}"),
-        mend: format!("jadactl logs {run}"),
+        detail,
+        mend: outcome.mend().map_or_else(|| format!("jadactl logs {run}"), str::to_owned),
         notify: notify.to_vec(),
     }
 }
@@ -289,5 +298,42 @@ fn place(diagnostic: &Diagnostic) -> String {
             )
         }
         None => diagnostic.code.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Failure, FailureClass};
+
+    fn opened(failure: Failure) -> String {
+        let job = JobName::parse("port-sheet").expect("a name");
+        let change = super::failure(&job, RunId(7), &Outcome::Failed(failure), 2, &[]);
+        let said = Said::by(&change).expect("it opens one");
+        format!("{}\n{}\n{}\n{}", said.class, said.title, said.detail, said.mend)
+    }
+
+    #[test]
+    fn what_a_guard_holds_says_so_with_its_proof_and_its_command() {
+        let held = Failure {
+            held: Some("3 insert, 97 delete\ndelete B-17, B-18".into()),
+            mend: Some("jadactl sync diff port-sheet".into()),
+            ..Failure::new(FailureClass::Permanent, "held: max_delete: 97 of 100 rows")
+        };
+        insta::assert_snapshot!(opened(held), @r"
+        held
+        job port-sheet: held: max_delete: 97 of 100 rows
+        3 insert, 97 delete
+        delete B-17, B-18
+        nothing was touched; last: run 7
+        jadactl sync diff port-sheet
+        ");
+        let other = Failure::new(FailureClass::Transient, "failed:source: no answer");
+        insta::assert_snapshot!(opened(other), @r"
+        transient
+        job port-sheet: failed:source: no answer
+        class transient, 2 failed runs; last: run 7
+        jadactl logs 7
+        ");
     }
 }

@@ -5,6 +5,7 @@
 //! given one attempt and answers with one [`Outcome`].
 
 pub mod command;
+pub mod freshness;
 mod given;
 pub mod grant;
 pub mod health;
@@ -77,6 +78,8 @@ pub struct Setting {
     pub limits: ProcessLimits,
     /// The credentials that programs of the job get.
     pub bindings: Arc<[Binding]>,
+    /// How old the data may be after an attempt that ended well, and how that is told.
+    pub freshness: Option<Arc<freshness::FreshnessSection>>,
 }
 
 /// Limits on each process of a job; `None` is the system's own.

@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use schemars::{Schema, SchemaGenerator};
 
 use super::command::{self, CommandSpec};
+use super::freshness;
 use super::given::Surroundings;
 use super::grant::Access;
 use super::health::{self, HealthSpec};
@@ -203,6 +204,10 @@ impl Perform for Kinds {
             Work::Command(spec) => command::perform(spec, &mut attempt, around).await,
             Work::Health(spec) => health::perform(spec, &attempt, around).await,
             Work::Sync(_) => sync::perform(&mut attempt, around).await,
+        };
+        let outcome = match attempt.setting.freshness.clone() {
+            Some(section) => freshness::judge(&section, &attempt, around, outcome).await,
+            None => outcome,
         };
         let outcome = with_message(outcome, |text| output.hide(&text));
         match output.trouble() {

@@ -205,6 +205,9 @@ pub struct Failure {
     /// The command that mends it, where the failure knows a better one than a look at the logs. Not kept
     /// with the attempt.
     pub mend: Option<String>,
+    /// That a guard holds it until a person has looked: the counts and the keys, a few lines. Tells at once,
+    /// whatever the job's alert rule waits for. Not kept with the attempt.
+    pub held: Option<String>,
 }
 
 impl Failure {
@@ -218,6 +221,7 @@ impl Failure {
             exit_code: None,
             blocked_by: None,
             mend: None,
+            held: None,
         }
     }
 }
@@ -235,6 +239,24 @@ impl Outcome {
         match self {
             Self::Succeeded { .. } => None,
             Self::Failed(failure) => Some(failure.class),
+        }
+    }
+
+    /// What a guard holds, where one does.
+    #[must_use]
+    pub fn held(&self) -> Option<&str> {
+        match self {
+            Self::Succeeded { .. } => None,
+            Self::Failed(failure) => failure.held.as_deref(),
+        }
+    }
+
+    /// The command that mends it, where it knows one.
+    #[must_use]
+    pub fn mend(&self) -> Option<&str> {
+        match self {
+            Self::Succeeded { .. } => None,
+            Self::Failed(failure) => failure.mend.as_deref(),
         }
     }
 

@@ -50,7 +50,13 @@ pub fn judge(rule: &AlertRule, ends: &[(Timestamp, Outcome)], now: Timestamp) ->
             .count(),
     };
     let failures = u32::try_from(failures).unwrap_or(u32::MAX);
-    if failures >= rule.failures { Judgement::Open { failures } } else { Judgement::Quiet }
+    // What is held waits for a person: no further run can mend it, so none is waited for.
+    let at_once = newest.held().is_some();
+    if at_once || failures >= rule.failures {
+        Judgement::Open { failures }
+    } else {
+        Judgement::Quiet
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -93,6 +99,10 @@ mod tests {
                 '+' => Outcome::Succeeded { note: String::new() },
                 'b' => failed(FailureClass::Exhausted),
                 'c' => failed(FailureClass::Cancelled),
+                'h' => Outcome::Failed(Failure {
+                    held: Some("5 rows would go".into()),
+                    ..Failure::new(FailureClass::Permanent, "held: max_delete")
+                }),
                 _ => failed(FailureClass::Transient),
             };
             ends.push((at, outcome));
@@ -122,6 +132,10 @@ mod tests {
             (2, hour, "-+++++-", Judgement::Quiet),
             (2, hour, "-++++-", Judgement::Open { failures: 2 }),
             (3, hour, "--", Judgement::Quiet),
+            // Who holds waits for a person.
+            (3, hour, "h+", Judgement::Open { failures: 1 }),
+            (2, None, "h", Judgement::Open { failures: 1 }),
+            (3, hour, "-h", Judgement::Quiet),
         ];
         for (failures, within, letters, want) in cases {
             let rule = AlertRule { failures: *failures, within: *within, notify: Vec::new() };

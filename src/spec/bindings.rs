@@ -224,7 +224,12 @@ pub(super) fn of_work(work: &Work, bindings: &[Binding], settings: &Settings, cx
 }
 
 /// Reports credentials that are shown and not bound, and hosts that may not see them.
-fn shown(shown: Vec<Shown<'_>>, bindings: &[Binding], settings: &Settings, cx: &mut Decoder) {
+pub(super) fn shown(
+    shown: Vec<Shown<'_>>,
+    bindings: &[Binding],
+    settings: &Settings,
+    cx: &mut Decoder,
+) {
     for Shown { binding: name, address, .. } in shown {
         let Some(binding) = bindings.iter().find(|binding| *binding.name == *name.value) else {
             let known = bindings.iter().map(|binding| binding.name.as_ref());

@@ -12,12 +12,12 @@ use super::bindings::{self, BindingForm};
 use super::catalog::Job;
 use super::config::DefaultsSection;
 use super::file::{Mention, Reader};
-use super::forms::Tried;
+use super::forms::{Short, Tried};
 use super::hash::Hash;
 use super::names::{self, NameText};
-use super::numbers::Seconds;
 use super::policy::{
-    self, AlertSection, CatchUpForm, LimitsSection, OverlapForm, RetryForm, TimeoutForm,
+    self, AlertSection, CatchUpForm, FreshnessForm, LimitsSection, OverlapForm, RetryForm,
+    TimeoutForm,
 };
 use super::schedule::{self, Asked, ScheduleForm};
 use super::settings::Settings;
@@ -67,8 +67,9 @@ section! {
         pub pool: Tried<Located<NameText>>,
         /// Jobs whose success starts this one.
         pub after: Tried<OneOrMany<Located<NameText>>>,
-        /// Oldest allowed last success; older is an incident of its own.
-        pub freshness: Tried<Seconds>,
+        /// Oldest allowed last success; older is an incident of its own. In full, with a probe that tells the
+        /// age of the data itself.
+        pub freshness: Tried<FreshnessForm>,
         /// When failures become an incident.
         pub alert: Tried<AlertSection>,
         /// Values for templates, under `params`.
@@ -85,7 +86,8 @@ const POLICY_KEYS: &[&str] =
     &["catch_up", "overlap", "deadline", "timeout", "retry", "pool", "after", "freshness", "alert"];
 
 /// The keys that a [`Setting`] comes from.
-const SETTING_KEYS: &[&str] = &["env", "working_dir", "params", "timeout", "limits", "credentials"];
+const SETTING_KEYS: &[&str] =
+    &["env", "working_dir", "params", "timeout", "limits", "credentials", "freshness"];
 
 /// Decodes one document; `stem` is the name of a job that names none. `None` where it is no mapping.
 pub(super) fn decode(
@@ -160,6 +162,10 @@ fn values(section: &JobSection, settings: &Settings, bindings: &[Binding], cx: &
     kinds::check(section.work.as_ref(), section.env.as_ref(), &known, cx);
     if let Some(work) = section.work.as_ref() {
         bindings::of_work(work, bindings, settings, cx);
+    }
+    if let Some(Short::Full(freshness)) = section.freshness.as_ref() {
+        freshness.check(&known, cx);
+        bindings::shown(freshness.shown(), bindings, settings, cx);
     }
 }
 
@@ -254,7 +260,8 @@ fn build_policy(section: &JobSection, defaults: &DefaultsSection) -> Policy {
     let deadline = section.deadline.as_ref().or(defaults.deadline.as_ref());
     let retry = section.retry.as_ref().or(defaults.retry.as_ref());
     let pool = section.pool.as_ref().or(defaults.pool.as_ref());
-    let freshness = section.freshness.as_ref().or(defaults.freshness.as_ref());
+    let own = section.freshness.as_ref().map(policy::freshness);
+    let freshness = own.or(defaults.freshness.as_ref().map(|time| time.0));
     let alert = section.alert.as_ref().or(defaults.alert.as_ref());
     Policy {
         catch_up: catch_up.map_or(or.catch_up, policy::catch_up),
@@ -265,7 +272,7 @@ fn build_policy(section: &JobSection, defaults: &DefaultsSection) -> Policy {
         retry: retry.map_or(or.retry, policy::retry),
         pool: pool.map(|name| name.value.0.as_str().into()),
         after: section.after.iter().flat_map(|names| &names.0).map(|n| n.value.job()).collect(),
-        freshness: freshness.map(|time| time.0),
+        freshness,
         alert: alert.map_or(or.alert, policy::alert),
     }
 }
@@ -286,6 +293,10 @@ fn build_setting(section: &JobSection, settings: &Settings) -> Setting {
         params: params.cloned().unwrap_or_default(),
         grace: grace.unwrap_or(Policy::default().grace),
         bindings: Arc::default(),
+        freshness: match section.freshness.as_ref() {
+            Some(Short::Full(full)) => Some(Arc::new(full.clone())),
+            Some(Short::Short(_)) | None => None,
+        },
         limits: limits.map(policy::limits).unwrap_or_default(),
     }
 }

@@ -9,6 +9,7 @@ use super::forms::Short;
 use super::names::NameText;
 use super::numbers::{Count, Factor, Memory, Seconds};
 use crate::kinds::ProcessLimits;
+use crate::kinds::freshness::FreshnessSection;
 use crate::model::{AlertRule, Backoff, CatchUp, CatchUpMode, FailureClass, Overlap, Retry};
 use crate::yaml::decode::quantity::{DurationText, ShareText, SizeText};
 use crate::yaml::decode::values::OneOrMany;
@@ -161,6 +162,9 @@ pub type TimeoutForm = Short<Seconds, TimeoutSection>;
 /// `retry`.
 pub type RetryForm = Short<Count, RetrySection>;
 
+/// `freshness`.
+pub type FreshnessForm = Short<Seconds, FreshnessSection>;
+
 /// Runs that wait at most under `queue_all` where no `max` is given.
 const QUEUE: u32 = 100;
 
@@ -201,6 +205,14 @@ pub(super) fn timeout(form: &TimeoutForm) -> (Option<Duration>, Option<Duration>
     match form {
         Short::Short(after) => (Some(after.0), None),
         Short::Full(full) => (full.after.map(|after| after.0), full.grace.map(|grace| grace.0)),
+    }
+}
+
+/// Oldest allowed last success.
+pub(super) fn freshness(form: &FreshnessForm) -> Duration {
+    match form {
+        Short::Short(time) => time.0,
+        Short::Full(full) => full.breach.value.0,
     }
 }
 

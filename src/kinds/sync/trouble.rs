@@ -53,6 +53,8 @@ pub(super) struct Trouble {
     pub(super) retry_after: Option<Duration>,
     /// The command that mends it.
     pub(super) mend: Option<String>,
+    /// Proof for who looks: of what is held, the counts and the keys, a few lines.
+    pub(super) detail: String,
     /// What the credential's failure says, where it is to blame: with the words and the name in it.
     pub(super) credential: Option<Box<Failure>>,
 }
@@ -66,6 +68,7 @@ impl Trouble {
             may_help: None,
             retry_after: None,
             mend: None,
+            detail: String::new(),
             credential: None,
         }
     }
@@ -101,6 +104,13 @@ impl Trouble {
     #[must_use]
     pub(super) fn mended_by(mut self, command: impl Into<String>) -> Self {
         self.mend = Some(command.into());
+        self
+    }
+
+    /// Proof for who looks, a few lines.
+    #[must_use]
+    pub(super) fn with_detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = detail.into();
         self
     }
 
@@ -140,6 +150,7 @@ impl From<Trouble> for Failure {
             retry_after: trouble.retry_after,
             blocked_by,
             mend: trouble.mend,
+            held: (trouble.ending == Ending::Held).then_some(trouble.detail),
             ..Self::new(class, message)
         }
     }

@@ -246,6 +246,7 @@ pub(super) fn outcome(
         exit_code: exit_code.and_then(|code| i32::try_from(code).ok()),
         blocked_by: None,
         mend: None,
+        held: None,
     }))
 }
 
