@@ -168,10 +168,8 @@ fn lost(lost: Lost) -> Failure {
 pub(super) fn field(body: &[u8], path: &str) -> Result<Timestamp, String> {
     let body: Json =
         serde_json::from_slice(body).map_err(|error| format!("the body is no JSON: {error}"))?;
-    let pointer = match path.starts_with('/') {
-        true => path.to_owned(),
-        false => format!("/{}", path.replace('.', "/")),
-    };
+    let dotted = || format!("/{}", path.replace('.', "/"));
+    let pointer = if path.starts_with('/') { path.to_owned() } else { dotted() };
     let text = match body.pointer(&pointer) {
         Some(Json::String(text)) => text.clone(),
         Some(Json::Number(number)) => number.to_string(),
