@@ -34,6 +34,7 @@ pub(crate) async fn record_round_trips(open: Opener) {
             exit_code: Some(-7),
             blocked_by: None,
             mend: None,
+            held: None,
         };
         finished(2, &Outcome::Failed(failure))
     }));
@@ -143,6 +144,7 @@ pub(crate) async fn end_finishes(open: Opener) {
         exit_code: Some(3),
         blocked_by: None,
         mend: None,
+        held: None,
     });
     let end = world.end(run, 1, &outcome, finished(4, &outcome));
     assert_eq!(world.apply(4, end).await, Applied::Done);
