@@ -23,6 +23,7 @@ mod intake;
 mod layout;
 mod ledger;
 mod map;
+mod postgres_link;
 pub mod progress;
 mod run;
 mod source;

@@ -6,6 +6,8 @@
 
 mod check;
 mod csv;
+#[cfg(test)]
+mod fixture;
 mod google_sheets;
 mod http;
 mod jsonl;

@@ -1,64 +1,16 @@
 //! Rows into a real file and back.
 
-use jiff::Timestamp;
 use proptest::prelude::*;
 
-use super::super::super::columns::ColumnType;
-use super::super::super::ledger::State;
 use super::super::super::tools::stand::Stand;
 use super::super::super::trouble::Ending;
-use super::super::super::value::{Value, encode};
-use super::super::super::written::tests::{Owned, any_value, kinds};
+use super::super::super::value::Value;
+use super::super::EachMove;
+use super::super::fixture::{
+    Step, give, inserts, ledger, located, numbered, port, ports, row, wide, wide_row,
+};
 use super::*;
 use crate::kinds::StopReason;
-use crate::model::RunId;
-use crate::yaml::Span;
-
-fn column(name: &str, kind: &str, key: bool) -> Column {
-    let kind = ColumnType::parse(kind).unwrap();
-    Column { name: name.to_owned(), kind, key, required: false }
-}
-
-fn ports() -> Vec<Column> {
-    vec![
-        column("id", "text", true),
-        column("crew", "int", false),
-        column("eta", "timestamp", false),
-    ]
-}
-
-fn row(values: &[Value<'_>]) -> Vec<u8> {
-    let mut row = Vec::new();
-    for value in values {
-        encode(*value, &mut row);
-    }
-    row
-}
-
-fn port(id: &str, crew: i64) -> Vec<u8> {
-    row(&[Value::Text(id), Value::Int(crew), Value::Null])
-}
-
-fn ledger(rows: u64) -> Ledger {
-    let at: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
-    Ledger {
-        version: 1,
-        run: RunId(7),
-        committed_at: at,
-        read_at: at,
-        rows,
-        fingerprint: "f".to_owned(),
-        state: State::default(),
-        history: Vec::new(),
-        earlier: Vec::new(),
-    }
-}
-
-enum Step {
-    Insert(Vec<u8>),
-    Update(Vec<u8>),
-    Delete(Vec<u8>),
-}
 
 struct World {
     stand: Stand,
@@ -68,8 +20,7 @@ struct World {
 
 impl World {
     fn new(columns: Vec<Column>) -> Self {
-        let text = |text: &str| Located { value: text.to_owned(), span: Span::default() };
-        let to = SqliteTable { path: text("a.db"), table: text("ports") };
+        let to = SqliteTable { path: located("a.db"), table: located("ports") };
         Self { stand: Stand::new(), to, columns }
     }
 
@@ -85,13 +36,7 @@ impl World {
 
     fn commit(&self, effect: Effect, steps: &[Step]) -> Result<(), Trouble> {
         let (session, _) = self.begin()?;
-        let mut moves = |each: &mut dyn FnMut(Move<'_>) -> Result<(), Trouble>| {
-            steps.iter().try_for_each(|step| match step {
-                Step::Insert(row) => each(Move::Insert(row)),
-                Step::Update(row) => each(Move::Update(row)),
-                Step::Delete(key) => each(Move::Delete(key)),
-            })
-        };
+        let mut moves = |each: EachMove<'_>| give(steps, each);
         session.apply(effect, &mut moves, &ledger(steps.len() as u64))
     }
 
@@ -108,10 +53,6 @@ impl World {
         rows.sort();
         rows
     }
-}
-
-fn inserts(rows: &[Vec<u8>]) -> Vec<Step> {
-    rows.iter().cloned().map(Step::Insert).collect()
 }
 
 #[test]
@@ -242,34 +183,6 @@ fn files_that_are_no_database_of_ours_are_told() {
         "{}",
         trouble.message
     );
-}
-
-/// Columns of every type, a key before them.
-fn wide() -> Vec<Column> {
-    let kinds = kinds().into_iter().enumerate();
-    let columns = kinds.map(|(no, kind)| Column {
-        name: format!("c{no} \"x\""),
-        kind,
-        key: false,
-        required: false,
-    });
-    std::iter::once(column("id", "int", true)).chain(columns).collect()
-}
-
-fn wide_row() -> impl Strategy<Value = Vec<Owned>> {
-    kinds().into_iter().map(any_value).collect::<Vec<_>>()
-}
-
-/// Encoded rows with keys that count up.
-fn numbered(rows: &[Vec<Owned>]) -> Vec<Vec<u8>> {
-    let numbered = rows.iter().enumerate().map(|(no, values)| {
-        let key = Value::Int(i64::try_from(no).unwrap());
-        let all: Vec<_> = std::iter::once(key).chain(values.iter().map(Owned::value)).collect();
-        row(&all)
-    });
-    let mut rows: Vec<_> = numbered.collect();
-    rows.sort();
-    rows
 }
 
 proptest! {
