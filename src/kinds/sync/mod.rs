@@ -24,6 +24,9 @@ mod layout;
 mod ledger;
 mod map;
 mod postgres_link;
+#[cfg(test)]
+#[path = "../../../tests/real/postgres.rs"]
+mod postgres_server;
 pub mod progress;
 mod run;
 mod source;

@@ -9,6 +9,7 @@ mod guards;
 
 use reqwest::Url;
 
+use super::postgres_link;
 use super::spec::{BadRowAction, Mode, SyncSpec};
 use crate::kinds::command::inherited_names;
 use crate::kinds::template::{self, Names};
@@ -86,6 +87,12 @@ pub(super) fn templates<'a>(
 
 /// Checks that an address is one, as far as it is known by now.
 pub(super) fn address(text: &Located<String>, schemes: &[&str], cx: &mut Decoder) {
+    if let ["postgres", ..] = schemes {
+        if let Some((message, help)) = postgres_link::problem(&text.value) {
+            cx.report(Code::BadAddress, text.span, message).help(help);
+        }
+        return;
+    }
     if template::is_template(&text.value) {
         return;
     }
@@ -94,10 +101,7 @@ pub(super) fn address(text: &Located<String>, schemes: &[&str], cx: &mut Decoder
         Ok(url) => format!("`{}` is no scheme that is known here", url.scheme()),
         Err(error) => format!("this is no address: {error}"),
     };
-    let help = match schemes {
-        ["postgres", ..] => "write it like `postgres://user@host/database`",
-        _ => "write it like `https://example.com/items`",
-    };
+    let help = "write it like `https://example.com/items`";
     cx.report(Code::BadAddress, text.span, message).help(help);
 }
 

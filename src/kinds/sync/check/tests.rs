@@ -147,6 +147,7 @@ fn a_source_is_asked_in_one_way() {
         "google_sheets: { spreadsheet: x, credential: y, range: \"T!A:K\", sheet_id: 5, \
          unchanged: { probe: mtime } }",
         "postgres: { url: mysql://x, query: \"select :cursor\" }",
+        "postgres: { url: \"postgres://me:{{run.id}}@db/app\", query: \"select 1\" }",
         "singer: { stream: s, config: { tokn: \"{{credential.token}}\" }, config_writeback: token }",
     ];
     let told = sources
@@ -174,8 +175,10 @@ fn a_source_is_asked_in_one_way() {
     J056 T!A:K -> the tab is named twice: by `sheet_id` and in `range`; keep `sheet_id`, which stays when the tab is renamed, and the cells alone: `range: "A:K"`
     J056 mtime -> this source can't be asked for its `mtime`; write `probe: drive_version`
     --
-    J058 mysql://x -> `mysql` is no scheme that is known here; write it like `postgres://user@host/database`
+    J058 mysql://x -> this is no address of a Postgres server; write `postgres://user@host/database`
     J022 select :cursor -> the query asks for `:cursor`, and nothing says what that is; add `cursor: { field: COLUMN, initial: VALUE }` to the source
+    --
+    J058 postgres://me:{{run.id}}@db/app -> a password must not stand here; leave it out, and name a `credential` that holds it
     --
     J022 { singer: { stream: s, config: { tokn: " -> nothing says which tap runs; add `package: { pip: "tap-NAME==1.2.3" }`, or `run: [PROGRAM]` for one that is installed
     J051 credential.token -> there is no value `credential`; there are params.NAME, env.NAME, job.name, run.id and slot

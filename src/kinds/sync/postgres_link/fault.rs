@@ -16,6 +16,10 @@ pub(super) fn trouble(shown: &str, side: Ending, error: &Error) -> Trouble {
         while let Some(source) = inner.source() {
             inner = source;
         }
+        if inner.to_string() == "password missing" {
+            let help = "the server asks for a password: name a `credential` that holds it";
+            return Trouble::config(format!("{shown}: {help}"));
+        }
         let words = if error.is_closed() {
             format!("{shown}: the connection was lost")
         } else if error.source().is_some() {

@@ -14,6 +14,7 @@ mod jsonl;
 mod lines;
 mod postgres;
 mod program;
+mod query;
 mod singer;
 mod sqlite;
 

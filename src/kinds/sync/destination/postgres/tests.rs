@@ -5,6 +5,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
+use super::super::super::postgres_server::{self, Server};
 use super::super::super::tools::stand::Stand;
 use super::super::super::value::Value;
 use super::super::EachMove;
@@ -13,11 +14,6 @@ use super::super::fixture::{
 };
 use super::*;
 use crate::kinds::StopReason;
-
-#[path = "../../../../../tests/real/postgres.rs"]
-mod server;
-
-use server::Server;
 
 struct World {
     server: Arc<Server>,
@@ -240,7 +236,7 @@ fn who_is_not_let_in_is_told() {
         assert_eq!(trouble.ending, ending, "{}", trouble.message);
         assert!(trouble.message.contains(words), "{}", trouble.message);
     }
-    assert!(!server::PASSWORD.is_empty());
+    assert!(!postgres_server::PASSWORD.is_empty());
 }
 
 #[test]
