@@ -11,6 +11,8 @@ mod fixture;
 mod google_sheets;
 mod http;
 mod jsonl;
+#[cfg(test)]
+mod killed;
 mod parquet;
 mod postgres;
 mod sqlite;
@@ -134,6 +136,13 @@ impl Destination {
 
 /// Takes one encoded row.
 pub(super) type Each<'a> = &'a mut dyn FnMut(&[u8]) -> Result<(), Trouble>;
+
+/// A place where a test can end the process.
+#[cfg(not(test))]
+fn step(_number: u32) {}
+
+#[cfg(test)]
+use killed::step;
 
 /// Takes one move.
 type EachMove<'a> = &'a mut dyn FnMut(Move<'_>) -> Result<(), Trouble>;

@@ -25,7 +25,7 @@ use super::super::postgres_link::{Link, Server};
 use super::super::sql_text::names;
 use super::super::tools::Tools;
 use super::super::trouble::{Ending, Trouble};
-use super::{Each, Found, Moves, Shape};
+use super::{Each, Found, Moves, Shape, step};
 use crate::yaml::{Located, section};
 
 section! {
@@ -93,6 +93,7 @@ impl PostgresTable {
             columns: shape.columns.to_vec(),
             empty: !some,
         };
+        step(1);
         Ok((session, Found { ledger, rows: some.into(), shows_rows: true }))
     }
 }
@@ -121,7 +122,12 @@ impl Session {
         self.apply(work.effect, &mut |each| work.moves(each), ledger)
     }
 
-    fn apply(self, effect: Effect, moves: Moves<'_>, ledger: &Ledger) -> Result<(), Trouble> {
+    pub(super) fn apply(
+        self,
+        effect: Effect,
+        moves: Moves<'_>,
+        ledger: &Ledger,
+    ) -> Result<(), Trouble> {
         let link = &self.link;
         if effect == Effect::Replace && !self.empty {
             let delete = format!("DELETE FROM {}", self.place.table);
@@ -130,9 +136,11 @@ impl Session {
         let mut writer = Writer::new(link, &self.place, &self.columns);
         moves(&mut |step| writer.apply(step))?;
         writer.finish()?;
+        step(4);
         let text = serde_json::to_string(ledger).expect("a ledger is made of plain data");
         self.place.record(link, (&self.stream, &text), ledger)?;
         link.go_on()?;
+        step(5);
         match link.insist(COMMIT, link.client.batch_execute("COMMIT")) {
             Some(answered) => answered,
             None => self.ask_again(&text),
@@ -180,6 +188,9 @@ impl PostgresTable {
         place.ledger(&link, stream)
     }
 }
+
+#[cfg(test)]
+pub(super) use tests::make;
 
 #[cfg(test)]
 mod tests;

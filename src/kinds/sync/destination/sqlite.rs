@@ -21,7 +21,7 @@ use super::super::tools::Tools;
 use super::super::trouble::Trouble;
 use super::super::value::Values;
 use super::super::written;
-use super::{Each, Found, Moves, Shape};
+use super::{Each, Found, Moves, Shape, step};
 use crate::yaml::{Located, section};
 
 section! {
@@ -70,6 +70,7 @@ impl SqliteTable {
         let stream = shape.stream.to_owned();
         let session =
             Session { link, table, stream, columns: shape.columns.to_vec(), empty: rows == 0 };
+        step(1);
         Ok((session, Found { ledger, rows, shows_rows: true }))
     }
 }
@@ -112,7 +113,12 @@ impl Session {
         self.apply(work.effect, &mut |each| work.moves(each), ledger)
     }
 
-    fn apply(self, effect: Effect, moves: Moves<'_>, ledger: &Ledger) -> Result<(), Trouble> {
+    pub(super) fn apply(
+        self,
+        effect: Effect,
+        moves: Moves<'_>,
+        ledger: &Ledger,
+    ) -> Result<(), Trouble> {
         let Self { link, table, stream, columns, empty } = self;
         if effect == Effect::Replace && !empty {
             let delete = format!("DELETE FROM {}", quoted(&table));
@@ -121,9 +127,11 @@ impl Session {
         let mut writer = Writer::new(&link, &table, &columns)?;
         moves(&mut |step| writer.apply(step))?;
         drop(writer);
+        step(4);
         link.told(record(&link.connection, &stream, ledger))?;
         link.go_on()?;
         link.past_stopping();
+        step(5);
         link.patiently(|connection| connection.execute_batch("COMMIT"))
     }
 }

@@ -22,21 +22,25 @@ struct World {
     columns: Vec<Column>,
 }
 
+fn table(url: &str) -> PostgresTable {
+    PostgresTable { url: located(url), credential: None, table: located("ports") }
+}
+
+/// Makes a database.
+pub(in super::super) fn make(server: &Server, database: &str) {
+    let stand = Stand::new();
+    let first = Link::open(table(&server.url("postgres")).server(), &stand.tools).unwrap();
+    let make = format!("CREATE DATABASE {database}");
+    first.wait(first.client.batch_execute(&make)).unwrap();
+}
+
 impl World {
     /// A database of its own on the shared server.
     fn new(database: &str, columns: Vec<Column>) -> Option<Self> {
         let server = Server::shared()?;
-        let table = |url: &str| PostgresTable {
-            url: located(url),
-            credential: None,
-            table: located("ports"),
-        };
-        let stand = Stand::new();
-        let first = Link::open(table(&server.url("postgres")).server(), &stand.tools).unwrap();
-        let make = format!("CREATE DATABASE {database}");
-        first.wait(first.client.batch_execute(&make)).unwrap();
+        make(&server, database);
         let to = table(&server.url(database));
-        Some(Self { server, stand, to, columns })
+        Some(Self { server, stand: Stand::new(), to, columns })
     }
 
     /// Somebody else's connection.
