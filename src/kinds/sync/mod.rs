@@ -14,11 +14,15 @@
 #![expect(dead_code, clippy::unused_self, reason = "parts of it are being built")]
 
 mod check;
+mod answer;
 mod columns;
+mod dedupe;
 pub mod desk;
 mod destination;
 mod diff;
+mod folder;
 mod guards;
+mod held;
 mod intake;
 mod layout;
 mod ledger;
@@ -34,6 +38,8 @@ mod spec;
 mod sql_text;
 mod sqlite_link;
 mod stage;
+mod state;
+mod steps;
 #[cfg(test)]
 mod testing;
 mod tools;

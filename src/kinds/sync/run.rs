@@ -7,32 +7,21 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::desk::{Answer, Ask};
+use super::desk::{Answer, Ask, Changes, Tripped};
+use super::progress::grouped;
 use super::spec::SyncSpec;
+use super::steps::{Snapshot, Sync, Weighed};
 use super::tools::Tools;
-use super::trouble::Trouble;
+use super::trouble::{Ending, Trouble};
+use super::{answer, folder, held};
 use crate::kinds::Work;
 use crate::model::{Failure, FailureClass, Outcome};
 
 /// Runs the pipeline of an attempt. The thread is gone when this returns.
 pub(super) async fn on_a_thread(tools: Tools, work: Arc<Work>) -> Outcome {
-    let (send, done) = oneshot::channel();
-    let name = format!("sync {}", tools.job);
-    let thread = std::thread::Builder::new().name(name).spawn(move || {
-        let Work::Sync(spec) = work.as_ref() else { return };
-        let _nobody_waits = send.send(pipeline(spec, &tools));
-    });
-    if let Err(error) = thread {
-        let message = format!("can't start a thread: {error}");
-        return Outcome::Failed(Failure::new(FailureClass::Transient, message));
-    }
-    match done.await {
-        Ok(Ok(note)) => Outcome::Succeeded { note },
-        Ok(Err(trouble)) => Outcome::Failed(trouble.into()),
-        Err(_) => {
-            let message = "the sync panicked: this is a bug; nothing was committed";
-            Outcome::Failed(Failure::new(FailureClass::Permanent, message))
-        }
+    match threaded(tools, work, pipeline).await {
+        Ok(note) => Outcome::Succeeded { note },
+        Err(failure) => Outcome::Failed(failure),
     }
 }
 
@@ -42,18 +31,103 @@ pub(super) async fn answer_on_a_thread(
     work: Arc<Work>,
     ask: Ask,
 ) -> Result<Answer, Failure> {
-    let answer = tools.handle.spawn_blocking(move || {
-        let Work::Sync(_) = work.as_ref() else {
-            return Err(Trouble::config("it is no sync"));
-        };
-        Err(Trouble::unbuilt(&format!("{ask:?}")))
+    threaded(tools, work, move |spec, tools| answer::answer(spec, tools, ask)).await
+}
+
+async fn threaded<T: Send + 'static>(
+    tools: Tools,
+    work: Arc<Work>,
+    what: impl FnOnce(&SyncSpec, &Tools) -> Result<T, Trouble> + Send + 'static,
+) -> Result<T, Failure> {
+    let (send, done) = oneshot::channel();
+    let name = format!("sync {}", tools.job);
+    let thread = std::thread::Builder::new().name(name).spawn(move || {
+        let Work::Sync(spec) = work.as_ref() else { return };
+        let _nobody_waits = send.send(what(spec, &tools));
     });
-    match answer.await {
-        Ok(answer) => answer.map_err(Failure::from),
-        Err(_) => Err(Failure::new(FailureClass::Permanent, "it panicked: this is a bug")),
+    if let Err(error) = thread {
+        let message = format!("can't start a thread: {error}");
+        return Err(Failure::new(FailureClass::Transient, message));
+    }
+    match done.await {
+        Ok(done) => done.map_err(Failure::from),
+        Err(_) => {
+            let message = "the sync panicked: this is a bug; nothing was committed";
+            Err(Failure::new(FailureClass::Permanent, message))
+        }
     }
 }
 
-fn pipeline(_spec: &SyncSpec, _tools: &Tools) -> Result<String, Trouble> {
-    Err(Trouble::unbuilt("sync"))
+/// Runs a sync to its end; gives what it says of itself.
+pub(super) fn pipeline(spec: &SyncSpec, tools: &Tools) -> Result<String, Trouble> {
+    let _lock = folder::Lock::take(tools)?;
+    let sync = Sync::new(spec, tools)?;
+    let stage = held::load(&sync.folder).ok().flatten().map(|held| held.stage);
+    folder::sweep(&sync.folder, stage.as_deref());
+    if let Some(approval) = held::take_approval(&sync.folder)? {
+        return approved(&sync, &approval);
+    }
+    let known = sync.known()?;
+    let Some(mut snapshot) = sync.read(&known)? else {
+        let last = known.before.ledger().map(|ledger| ledger.read_at.to_string());
+        let last = last.unwrap_or_default();
+        return Ok(format!("unchanged: nothing changed at the source since {last}"));
+    };
+    let weighed = sync.weigh(&mut snapshot, Some(&known))?;
+    for note in snapshot.notes.iter().chain(&weighed.verdict.notes) {
+        tools.say(note);
+    }
+    if !weighed.verdict.tripped.is_empty() {
+        return Err(hold(&sync, snapshot, weighed));
+    }
+    let bad = snapshot.bad;
+    sync.commit(snapshot, weighed).map(|changes| committed(changes, bad))
 }
+
+/// `committed: 3 inserted, 1 updated, 2 deleted, 94 same`.
+fn committed(changes: Changes, bad: u64) -> String {
+    let Changes { inserted, updated, deleted, same } = changes;
+    let all = [(inserted, "inserted"), (updated, "updated"), (deleted, "deleted"), (same, "same")];
+    let all = all.map(|(count, word)| format!("{} {word}", grouped(count))).join(", ");
+    match bad {
+        0 => format!("committed: {all}"),
+        _ => format!("committed: {all}; {} bad left out", grouped(bad)),
+    }
+}
+
+/// Holds a snapshot, and says why.
+fn hold(sync: &Sync<'_>, mut snapshot: Snapshot, mut weighed: Weighed) -> Trouble {
+    let words = |tripped: &Tripped| format!("{}: {}", tripped.guard, tripped.why);
+    let why: Vec<String> = weighed.verdict.tripped.iter().map(words).collect();
+    for line in &why {
+        sync.tools.say(line);
+    }
+    if let Err(trouble) = sync.hold(&mut snapshot, &mut weighed) {
+        sync.tools
+            .say(&format!("what was read can't be kept to be looked at: {}", trouble.message));
+    }
+    Trouble::new(Ending::Held, why.join("; "))
+        .mended_by(format!("jadactl sync diff {}", sync.job()))
+}
+
+/// Commits a snapshot that a person approved, if it still changes just that.
+fn approved(sync: &Sync<'_>, approval: &held::Approval) -> Result<String, Trouble> {
+    let mend = format!("jadactl sync diff {}", sync.job());
+    let refuse = |why: &str| {
+        let run = approval.run;
+        let message = format!("the approval of run {run} is void: {why}; look at it again");
+        Trouble::new(Ending::State, message).mended_by(mend.clone())
+    };
+    let held = held::load(&sync.folder)?.filter(|held| held.run == approval.run);
+    let held = held.ok_or_else(|| refuse("its snapshot is not held any more"))?;
+    let mut snapshot = sync.reopen(&held)?;
+    let weighed = sync.weigh(&mut snapshot, None)?;
+    if weighed.diff.digest != approval.digest || held.digest != approval.digest {
+        return Err(refuse("the destination moved since"));
+    }
+    sync.tools.say(&format!("what run {} read is committed, as approved", held.run));
+    sync.commit(snapshot, weighed).map(|changes| committed(changes, held.bad))
+}
+
+#[cfg(test)]
+mod tests;

@@ -95,6 +95,19 @@ pub(super) enum Session {
 }
 
 impl Destination {
+    /// Whether it is written whole, so that a commit needs the rows that stay too.
+    pub(super) fn is_written_whole(&self) -> bool {
+        match self {
+            Self::Csv(_) | Self::Jsonl(_) | Self::Parquet(_) | Self::GoogleSheets(_) => true,
+            Self::Sqlite(_) | Self::Postgres(_) | Self::Http(_) => false,
+        }
+    }
+
+    /// Whether the record of its last commit lies in our own folder, since it can't hold one.
+    pub(super) fn has_its_ledger_here(&self) -> bool {
+        matches!(self, Self::GoogleSheets(_) | Self::Http(_))
+    }
+
     /// Locks it, and finds out what is there. Makes a table that is missing, within the transaction.
     pub(super) fn begin(
         &self,

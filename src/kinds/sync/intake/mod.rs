@@ -6,6 +6,7 @@
 mod header;
 mod quarantine;
 mod record;
+mod sample;
 pub(super) mod tally;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 use super::columns::Column;
+use super::desk::Sample;
 use super::layout::Layout;
 use super::map::{Room, Wrong, canonical, quote};
 use super::progress::{self, Lines, Progress};
@@ -26,6 +28,7 @@ use super::value::{Cell, Value, encode, shortened};
 pub(super) use header::{Header, HeaderRules};
 use quarantine::{Line, Quarantine};
 use record::Record;
+use sample::Sampler;
 use tally::Tally;
 
 /// Longest row, encoded: one that is longer is no row.
@@ -51,6 +54,7 @@ pub(super) struct Intake<'a> {
     progress: Arc<Progress>,
     lines: Lines,
     room: Scratch,
+    sampler: Option<Sampler>,
 }
 
 /// Room that is used again for each row.
@@ -94,11 +98,31 @@ impl<'a> Intake<'a> {
             progress: tools.progress(),
             lines: Lines::begin(tools.clock.as_ref()),
             room: Scratch::default(),
+            sampler: None,
         };
         if !layout.is_open() {
             intake.settle(layout)?;
         }
         Ok(intake)
+    }
+
+    /// One that only takes so many rows as they come, whatever the job's columns.
+    pub(super) fn sampling(
+        tools: &'a Tools,
+        spec: &'a SyncSpec,
+        stage: &'a mut Stage,
+        rows: usize,
+    ) -> Result<Self, Trouble> {
+        let mut intake = Self::new(tools, spec, stage)?;
+        intake.sampler = Some(Sampler::of(rows));
+        Ok(intake)
+    }
+
+    /// What it took, and whether that is all that it wanted.
+    pub(super) fn sample(self) -> Option<(Sample, bool)> {
+        let sampler = self.sampler?;
+        let full = sampler.is_full();
+        Some((sampler.close(), full))
     }
 
     /// Takes the columns that the source declares, before its first row. Where the job has columns, those
@@ -130,6 +154,10 @@ impl<'a> Intake<'a> {
         rules: HeaderRules,
         place: &dyn Fn(usize) -> String,
     ) -> Result<Header, Trouble> {
+        if let Some(sampler) = &mut self.sampler {
+            sampler.header(names);
+            return Ok(Header::default());
+        }
         let header = header::find(&self.layout, names, rules, place)?;
         for index in &header.unknown {
             self.strange(names[*index], &place(*index))?;
@@ -146,6 +174,9 @@ impl<'a> Intake<'a> {
         field: &dyn Fn(usize) -> Cell<'c>,
     ) -> Result<(), Trouble> {
         self.begin()?;
+        if let Some(sampler) = &mut self.sampler {
+            return sampler.fields(field);
+        }
         for at in 0..self.layout.made.len() {
             let cell = header.fields[at].map_or(Cell::Missing, field);
             let Self { layout, tally, zone, room, .. } = self;
@@ -167,6 +198,10 @@ impl<'a> Intake<'a> {
 
     /// Takes a record: a JSON object as it was written.
     pub(super) fn json(&mut self, place: &dyn Display, record: &str) -> Result<(), Trouble> {
+        if let Some(sampler) = &mut self.sampler {
+            sampler.json(record).map_err(|error| no_record(place, &error))?;
+            return sampler.stop();
+        }
         if self.layout.is_open() {
             let message = format!("{place}: a record came before its columns were declared");
             return Err(Trouble::source(message));

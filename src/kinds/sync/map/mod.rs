@@ -110,6 +110,23 @@ impl Maker {
         self.default.is_some()
     }
 
+    /// The column's type.
+    pub(super) fn kind(&self) -> ColumnType {
+        self.kind
+    }
+
+    /// One of the same type for what we wrote ourselves.
+    pub(super) fn plain(&self) -> Self {
+        Self {
+            kind: self.kind,
+            default: None,
+            null_if: Vec::new(),
+            zone: Zone::Named(TimeZone::UTC),
+            format: Format::Iso,
+            apply: Vec::new(),
+        }
+    }
+
     /// Whether a field of JSON is taken as it is, texts too.
     pub(super) fn takes_json(&self) -> bool {
         self.kind == ColumnType::Json && self.apply.is_empty() && self.null_if.is_empty()

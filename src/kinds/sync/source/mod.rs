@@ -22,6 +22,7 @@ use jiff::Timestamp;
 use serde_json::Value as Json;
 
 use super::intake::Intake;
+use super::spec::Unchanged;
 use super::tools::Tools;
 use super::trouble::Trouble;
 use crate::kinds::command::Run;
@@ -138,6 +139,19 @@ impl Source {
     /// Whether it reads on from where it ended by a state of its own.
     pub(super) fn keeps_state(&self) -> bool {
         matches!(self, Self::Singer(_))
+    /// When a read of it may be left out.
+    pub(super) fn unchanged(&self) -> Option<&Unchanged> {
+        let unchanged = match self {
+            Self::GoogleSheets(source) => source.unchanged.as_ref(),
+            Self::Csv(source) => source.unchanged.as_ref(),
+            Self::Jsonl(source) => source.unchanged.as_ref(),
+            Self::HttpJson(_)
+            | Self::Sqlite(_)
+            | Self::Postgres(_)
+            | Self::Command(_)
+            | Self::Singer(_) => None,
+        };
+        unchanged.map(|unchanged| &unchanged.value)
     }
 
     /// Its cursor, where it reads by one.

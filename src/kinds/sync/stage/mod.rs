@@ -173,26 +173,9 @@ impl Stage {
         self.rows.each(each)
     }
 
-    /// What becomes of each.
-    pub(super) fn fates(&mut self) -> &mut Fates {
-        &mut self.fates
-    }
-
-    /// Leaves a row out.
-    pub(super) fn drop_row(&mut self, row: u64) {
-        if self.fates.get(row) != Fate::Dropped {
-            self.fates.set(row, Fate::Dropped);
-            self.dropped += 1;
-        }
-    }
-
-    /// What is known of the rows, in the order of their keys, those that do not count included; nothing
-    /// where there is no index.
-    pub(super) fn sorted(&mut self) -> Result<Option<sort::Sorted<'_>>, Trouble> {
-        match &mut self.index {
-            None => Ok(None),
-            Some(index) => index.sorter.sorted().map(Some),
-        }
+    /// Takes note that so many more rows do not count.
+    pub(super) fn dropped_more(&mut self, rows: u64) {
+        self.dropped += rows;
     }
 
     /// The entries and what becomes of the rows, both at once.

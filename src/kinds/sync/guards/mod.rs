@@ -3,6 +3,8 @@
 //! Owns their section and the judgement over counts that were taken. Pure. Refuses to count, and to know
 //! what becomes of a run that they hold.
 
+mod judge;
+
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -12,6 +14,7 @@ use super::spec::Bound;
 use crate::yaml::decode::quantity::{DurationText, parse_duration};
 use crate::yaml::decode::values::{Entries, OneOrMany, ScalarText};
 use crate::yaml::{Code, Decode, Decoder, Located, Node, Value, section, words};
+pub(super) use judge::{Facts, Verdict, judge};
 
 section! {
     /// What must hold before anything is changed; a run that one of them trips is held.
@@ -41,6 +44,12 @@ section! {
 }
 
 impl GuardsSection {
+    /// The longest time over which one of them counts.
+    pub(super) fn longest_window(&self) -> Option<Duration> {
+        let all = [&self.max_shrink, &self.max_delete, &self.max_change];
+        all.iter().flat_map(|limits| &limits.0).filter_map(|limit| limit.value.within).max()
+    }
+
     /// Whether they judge what becomes of rows, and not only those that were read.
     pub(super) fn look_at_changes(&self) -> bool {
         !self.max_delete.0.is_empty() || !self.max_change.0.is_empty()
@@ -137,3 +146,6 @@ impl JsonSchema for Limits {
         schemars::json_schema!({ "anyOf": [one, { "type": "array", "items": one }] })
     }
 }
+
+#[cfg(test)]
+mod tests;
