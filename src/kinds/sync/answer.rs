@@ -205,6 +205,7 @@ fn infer(spec: &SyncSpec, tools: &Tools, rows: usize) -> Result<Sample, Trouble>
         cursor: initial.map(|initial| initial.value.0.clone()),
         left: None::<Json>,
         may_be_unchanged: false,
+        goes_on: false,
         now: tools.now(),
     };
     let mut stage = Stage::create(&tools.folder(), "infer.stage")?;

@@ -306,16 +306,15 @@ impl Walk<'_> {
         }
         self.changes.updated += 1;
         self.digest(b'u', ours.key, &[ours.digest, theirs.digest]);
-        match more.is_empty() || !self.deletes {
-            true => self.fate(ours, Fate::Update),
-            false => {
-                self.base.set(theirs.row, GOES);
-                self.fate(ours, Fate::Insert);
-                self.changes.deleted += more.len() as u64;
-                let digests: Vec<[u64; 2]> = more.iter().map(|entry| entry.digest).collect();
-                self.digest(b'd', ours.key, &digests);
-            }
+        if more.is_empty() || !self.deletes {
+            self.fate(ours, Fate::Update);
+            return Ok(());
         }
+        self.base.set(theirs.row, GOES);
+        self.fate(ours, Fate::Insert);
+        self.changes.deleted += more.len() as u64;
+        let digests: Vec<[u64; 2]> = more.iter().map(|entry| entry.digest).collect();
+        self.digest(b'd', ours.key, &digests);
         Ok(())
     }
 
@@ -350,9 +349,10 @@ pub(super) fn samples(
         Ok(())
     })?;
     if let Some(base) = base {
-        let key_columns: Vec<Column> = match keys.is_whole() {
-            true => columns.to_vec(),
-            false => columns.iter().filter(|column| column.key).cloned().collect(),
+        let key_columns: Vec<Column> = if keys.is_whole() {
+            columns.to_vec()
+        } else {
+            columns.iter().filter(|column| column.key).cloned().collect()
         };
         let keys = Keys::at((0..key_columns.len()).collect());
         base.going(&mut |key| {

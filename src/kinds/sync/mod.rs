@@ -13,8 +13,8 @@
 
 #![expect(dead_code, clippy::unused_self, reason = "parts of it are being built")]
 
-mod check;
 mod answer;
+mod check;
 mod columns;
 mod dedupe;
 pub mod desk;

@@ -8,10 +8,11 @@ use serde_json::Value as Json;
 
 use super::desk::Changes;
 use super::destination::Found;
+use super::guards::GuardsSection;
 use super::intake::tally::order;
 use super::ledger::{Change, KEPT, Ledger, State};
 use super::map::Maker;
-use super::source::{Source, Start};
+use super::source::Start;
 use super::spec::{Mode, OnMissingState, SyncSpec};
 use super::trouble::{Ending, Trouble};
 use super::value::{Cell, Value, Values, encode, shown};
@@ -91,7 +92,7 @@ pub(super) fn reads_on(spec: &SyncSpec) -> bool {
     match mode {
         Some(Mode::Incremental) => true,
         // A tap keeps its own place, unless everything is to be there.
-        Some(Mode::Upsert | Mode::Append) | None => matches!(spec.source, Source::Singer(_)),
+        Some(Mode::Upsert | Mode::Append) | None => spec.source.keeps_state(),
         Some(Mode::Replace | Mode::Mirror | Mode::Snapshot) => false,
     }
 }
@@ -106,7 +107,13 @@ pub(super) fn start(
 ) -> Result<(Start, Option<String>), Trouble> {
     let initial = spec.source.cursor().and_then(|cursor| cursor.initial.as_ref());
     let initial = initial.map(|initial| initial.value.0.clone());
-    let mut start = Start { cursor: initial, left: None, may_be_unchanged: false, now };
+    let mut start = Start {
+        cursor: initial,
+        left: None,
+        may_be_unchanged: false,
+        goes_on: reads_on(spec),
+        now,
+    };
     let Some(ledger) = before.ledger() else { return Ok((start, None)) };
     let begun = ledger.state.cursor.is_some() || ledger.state.left.is_some();
     if ledger.fingerprint != fingerprint {
@@ -126,7 +133,7 @@ pub(super) fn start(
     {
         start.cursor = Some(look_back(spec, cursor)?);
     }
-    let whole = matches!(spec.source, Source::Singer(_)) && !reads_on(spec);
+    let whole = spec.source.keeps_state() && !reads_on(spec);
     start.left = ledger.state.left.clone().filter(|_| !whole);
     let age = now.duration_since(ledger.read_at);
     start.may_be_unchanged = spec.source.unchanged().is_some_and(|unchanged| {
@@ -186,7 +193,7 @@ pub(super) fn next(commit: Commit, before: Option<&Ledger>, spec: &SyncSpec) -> 
     let (at, rows) = (ledger.committed_at, ledger.rows);
     ledger.history.insert(0, Change { at, rows, inserted, updated, deleted });
     let Some(before) = before else { return ledger };
-    let window = spec.guards.as_ref().and_then(|guards| guards.longest_window());
+    let window = spec.guards.as_ref().and_then(GuardsSection::longest_window);
     let since = window.and_then(|window| SignedDuration::try_from(window).ok());
     let since = since.and_then(|window| at.checked_sub(window).ok()).unwrap_or(at);
     let mut older = 0;

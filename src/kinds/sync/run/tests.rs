@@ -1,13 +1,13 @@
 //! Whole syncs, from a CSV or JSONL text to a SQLite table: what is committed, held and refused, and that what is not
 //! committed leaves everything as it was.
 
+use std::fmt::Write as _;
+
 use rusqlite::Connection;
 
-use super::super::desk::Set;
 use super::super::testing::{Attempt, Bench, names, spec};
 use super::*;
 use crate::kinds::StopReason;
-use crate::model::RunId;
 
 mod damage;
 mod holds;
@@ -29,7 +29,7 @@ impl Bench {
     pub(super) fn ports(&self, rows: &[(i64, &str)]) {
         let mut text = String::from("id,port\n");
         for (id, port) in rows {
-            text += &format!("{id},{port}\n");
+            writeln!(text, "{id},{port}").unwrap();
         }
         std::fs::write(self.path("ports.csv"), text).unwrap();
     }

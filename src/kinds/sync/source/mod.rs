@@ -139,6 +139,8 @@ impl Source {
     /// Whether it reads on from where it ended by a state of its own.
     pub(super) fn keeps_state(&self) -> bool {
         matches!(self, Self::Singer(_))
+    }
+
     /// When a read of it may be left out.
     pub(super) fn unchanged(&self) -> Option<&Unchanged> {
         let unchanged = match self {
