@@ -15,6 +15,7 @@ mod plan;
 mod print;
 mod runs;
 mod status;
+mod sync;
 mod table;
 mod validate;
 mod when;
@@ -84,6 +85,7 @@ enum Verb {
     Incidents(status::IncidentsArgs),
     Status(status::StatusArgs),
     Auth(auth::Args),
+    Sync(sync::Args),
 }
 
 /// What every command works with.
@@ -145,6 +147,7 @@ fn run(session: &mut Session, verb: Verb) -> Result<Exit> {
         Verb::Incidents(args) => session.online(async |s, c| status::incidents(s, c, args).await),
         Verb::Status(_) => session.online(status::status),
         Verb::Auth(args) => auth::run(session, args),
+        Verb::Sync(args) => sync::run(session, args),
     }
 }
 
