@@ -252,7 +252,8 @@ pub(super) fn shown(
 fn host(declaration: &Declaration, url: &Located<String>, cx: &mut Decoder) {
     let Ok(address) = url.value.parse::<http::Uri>() else { return };
     let Some(host) = address.host() else { return };
-    if is_template(&url.value) {
+    // A socket of this machine has no host: a database's address has its path there.
+    if is_template(&url.value) || host.starts_with("%2F") {
         return;
     }
     let name = &declaration.name;

@@ -86,7 +86,10 @@ impl Address {
         let found = hosts.filter_map(|(no, host)| match host {
             Host::Tcp(name) => {
                 let port = ports.get(no).or(ports.first()).copied();
-                Some((name.clone(), port.unwrap_or(5432)))
+                // A declaration keeps the brackets of an address.
+                let bare = name.contains(':') && !name.starts_with('[');
+                let name = if bare { format!("[{name}]") } else { name.clone() };
+                Some((name, port.unwrap_or(5432)))
             }
             Host::Unix(_) => None,
         });

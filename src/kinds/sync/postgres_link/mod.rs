@@ -251,3 +251,6 @@ fn blamed(none: NoLease, binding: &Binding, tools: &Tools) -> Trouble {
 fn ssl_mode(is_near: bool) -> SslMode {
     if is_near { SslMode::Disable } else { SslMode::Require }
 }
+
+#[cfg(test)]
+mod tests;
