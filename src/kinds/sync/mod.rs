@@ -33,6 +33,7 @@ mod postgres_link;
 mod postgres_server;
 pub mod progress;
 mod run;
+mod sheets;
 mod source;
 mod spec;
 mod sql_text;

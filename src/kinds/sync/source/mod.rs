@@ -7,6 +7,7 @@
 mod check;
 mod command;
 mod csv;
+pub(super) mod document;
 mod file;
 mod google_sheets;
 mod http_json;
