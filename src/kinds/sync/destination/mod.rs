@@ -13,6 +13,7 @@ mod http;
 mod jsonl;
 #[cfg(test)]
 mod killed;
+mod kept;
 mod parquet;
 mod postgres;
 mod sqlite;

@@ -357,3 +357,6 @@ fn give(intake: &mut Intake<'_>, page: u64, records: Part<'_>) -> Result<u64, Tr
     })?;
     Ok(rows)
 }
+
+#[cfg(test)]
+mod tests;

@@ -360,3 +360,8 @@ fn host(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
+
+#[cfg(test)]
+pub(super) mod stand;
+#[cfg(test)]
+mod tests;
