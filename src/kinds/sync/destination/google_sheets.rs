@@ -22,7 +22,7 @@ use super::super::trouble::{Ending, Trouble};
 use super::super::value::{Keys, Value, Values, encode};
 use super::super::wire::Side;
 use super::super::written::append;
-use super::{Each, Found, Shape, kept};
+use super::{Each, Found, Moves, Shape, kept};
 use crate::yaml::{Located, section};
 
 section! {
@@ -97,8 +97,13 @@ impl Session {
     }
 
     pub(super) fn commit(self, work: &mut Work<'_>, ledger: &Ledger) -> Result<(), Trouble> {
-        if work.effect != Effect::Keep {
-            let wanted = self.wanted(work)?;
+        self.carry_out(work.effect, &mut |each| work.moves(each), ledger)
+    }
+
+    /// Makes moves and the ledger durable.
+    fn carry_out(self, effect: Effect, moves: Moves<'_>, ledger: &Ledger) -> Result<(), Trouble> {
+        if effect != Effect::Keep {
+            let wanted = self.wanted(effect, moves)?;
             let api = self.section.api(&self.tools)?;
             let changed = self.write(&api, &wanted)?;
             if changed {
@@ -109,10 +114,10 @@ impl Session {
     }
 
     /// What the tab is to hold: each row keeps its place, a new one takes the first that is free.
-    fn wanted(&self, work: &mut Work<'_>) -> Result<Vec<Option<Vec<u8>>>, Trouble> {
+    fn wanted(&self, effect: Effect, moves: Moves<'_>) -> Result<Vec<Option<Vec<u8>>>, Trouble> {
         let keys = Keys::of(&self.columns);
-        let merges = work.effect == Effect::Merge;
-        let mut wanted = match work.effect {
+        let merges = effect == Effect::Merge;
+        let mut wanted = match effect {
             Effect::Replace => vec![None; self.rows.len()],
             Effect::Add | Effect::Merge | Effect::Keep => self.rows.clone(),
         };
@@ -127,8 +132,8 @@ impl Session {
         }
         // What is added goes behind the last row; gaps are only filled where rows have an identity.
         let behind = wanted.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
-        let mut free = if work.effect == Effect::Add { behind } else { 0 };
-        work.moves(&mut |step| {
+        let mut free = if effect == Effect::Add { behind } else { 0 };
+        moves(&mut |step| {
             match step {
                 Move::Insert(row) => {
                     while wanted.get(free).is_some_and(Option::is_some) {
@@ -381,3 +386,6 @@ fn encoded(at: &[usize], makers: &[Maker], cells: &[Cells<'_>]) -> Option<Vec<u8
 fn count(rows: &[Option<Vec<u8>>]) -> u64 {
     u64::try_from(rows.iter().flatten().count()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

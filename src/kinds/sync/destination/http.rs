@@ -18,7 +18,7 @@ use super::super::trouble::{Ending, Trouble};
 use super::super::value::{Value, Values};
 use super::super::wire::{Repeat, Request, Side, Terms, Wire, address};
 use super::super::written::{append, key_alone, key_of};
-use super::{Each, Found, Shape, kept};
+use super::{Each, Found, Moves, Shape, kept};
 use crate::yaml::decode::values::{Entries, ScalarText};
 use crate::yaml::{Located, section, words};
 
@@ -84,18 +84,28 @@ impl Session {
     }
 
     pub(super) fn commit(self, work: &mut Work<'_>, ledger: &Ledger) -> Result<(), Trouble> {
+        let columns = work.columns.to_vec();
+        self.carry_out(&columns, &mut |each| work.moves(each), ledger)
+    }
+
+    /// Makes moves and the ledger durable.
+    fn carry_out(
+        self,
+        columns: &[Column],
+        moves: Moves<'_>,
+        ledger: &Ledger,
+    ) -> Result<(), Trouble> {
         let (tools, section) = (&self.tools, &self.section);
         let wire =
             Wire::open(tools, Terms::new(Side::Destination).with(section.credential.as_ref()))?;
-        let columns = work.columns.to_vec();
         let mut sent = 0_u64;
-        work.moves(&mut |step| {
+        moves(&mut |step| {
             tools.go_on()?;
             let done = match step {
-                Move::Insert(row) | Move::Update(row) => self.send(&wire, &columns, row),
-                Move::Delete(key) => self.delete(&wire, &columns, key),
+                Move::Insert(row) | Move::Update(row) => self.send(&wire, columns, row),
+                Move::Delete(key) => self.delete(&wire, columns, key),
             };
-            done.map_err(|trouble| self.at(trouble, &columns, step, sent))?;
+            done.map_err(|trouble| self.at(trouble, columns, step, sent))?;
             sent += 1;
             Ok(())
         })?;
@@ -266,3 +276,6 @@ fn escaped(text: &str) -> String {
         escaped
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -239,28 +239,7 @@ pub(super) fn no_header(range: &str, row: u64) -> Trouble {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn zones_have_names_or_are_an_offset() {
-        let offset = |name: &str| {
-            let noon = "2026-01-01T12:00:00Z".parse().unwrap();
-            zone(name).map(|zone| zone.to_offset(noon).seconds())
-        };
-        assert_eq!(offset("Europe/Oslo"), Some(3600));
-        assert_eq!(offset("GMT-07:30"), Some(-27_000));
-        assert_eq!(offset("GMT+3"), Some(10_800));
-        assert_eq!(
-            (offset("GMT*07:00"), offset("Nowhere/At_All"), offset("GMT+1:99")),
-            (None, None, None)
-        );
-    }
-
-    #[test]
-    fn a_name_can_t_leave_its_place_in_the_address() {
-        let base = Url::parse("https://sheets.googleapis.com").unwrap();
-        let url = under(&base, &["v4", "values", "'a/b?c#d%'!A:K"]);
-        assert_eq!(url.as_str(), "https://sheets.googleapis.com/v4/values/'a%2Fb%3Fc%23d%25'!A:K");
-    }
-}
+#[path = "../../../../tests/sheets/mod.rs"]
+pub(super) mod fake;
+#[cfg(test)]
+pub(super) mod tests;

@@ -59,7 +59,7 @@ impl<'t> Answer<'t> {
         &self.host
     }
 
-    /// The body as a stream. An error of it holds a trouble: [`broke`] takes it out.
+    /// The body as a stream. An error of it holds a trouble: `broke` takes it out.
     pub(in super::super) fn reader(self) -> impl Read + use<'t> {
         Reader { answer: self, piece: Vec::new(), at: 0 }
     }
@@ -126,8 +126,8 @@ impl fmt::Display for Broke {
 
 impl Error for Broke {}
 
-/// The trouble in an error of a reader; where it is another reader's, the source with its words.
-pub(in super::super) fn broke(error: &io::Error) -> Trouble {
+/// The trouble in an error of a reader.
+pub(super) fn carried(error: &io::Error) -> Option<Trouble> {
     let carried = error.get_ref().and_then(|inner| inner.downcast_ref::<Broke>());
-    carried.map_or_else(|| Trouble::source(error), |Broke(trouble)| trouble.clone())
+    carried.map(|Broke(trouble)| trouble.clone())
 }

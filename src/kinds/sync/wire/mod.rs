@@ -30,7 +30,6 @@ use std::time::Duration;
 use reqwest::Url;
 
 pub(super) use self::answer::Answer;
-pub(super) use self::answer::broke;
 use self::backoff::Backoff;
 use self::verdict::{Seen, Verdict, judge};
 use super::tools::Tools;
@@ -353,6 +352,11 @@ impl<'t> Wire<'t> {
             Verdict::Never(trouble) => Short::Never(trouble),
         })
     }
+}
+
+/// The trouble in an error of an answer's reader; where it is another reader's, the source with its words.
+pub(super) fn broke(error: &std::io::Error) -> Trouble {
+    answer::carried(error).unwrap_or_else(|| Trouble::source(error))
 }
 
 /// The host of an address, for people.
