@@ -151,7 +151,7 @@ impl Call {
     pub(crate) fn projected(
         &self,
         discovery: Option<&Discovery>,
-        document: Json,
+        document: &Json,
     ) -> Result<Json, String> {
         let mask = self.param("fields").map(mask).transpose()?;
         if let Some(discovery) = discovery {
@@ -163,13 +163,13 @@ impl Call {
                 };
                 let schema = method["response"]["$ref"].as_str().unwrap_or_default();
                 let schema = &known["schemas"][schema];
-                judge(known, schema, &document, "the stand-in's answer")?;
+                judge(known, schema, document, "the stand-in's answer")?;
                 if let Some(mask) = &mask {
                     judge_mask(known, schema, mask)?;
                 }
             }
         }
-        Ok(mask.map_or(document.clone(), |mask| project(&document, &mask)))
+        Ok(mask.map_or_else(|| document.clone(), |mask| project(document, &mask)))
     }
 }
 

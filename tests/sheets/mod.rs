@@ -57,6 +57,8 @@ pub(crate) struct Fake {
     pub(crate) calls: Vec<String>,
     /// Requests that the documents do not allow. Of our client there must be none.
     pub(crate) complaints: Vec<String>,
+    /// The last signed statement that was shown to the token endpoint.
+    pub(crate) assertion: Option<String>,
     discovery: Option<Discovery>,
 }
 
@@ -69,12 +71,16 @@ impl Fake {
             reads_left: u32::MAX,
             calls: Vec::new(),
             complaints: Vec::new(),
+            assertion: None,
             discovery,
         }
     }
 
     /// Answers a request: its method, path with query, `Authorization`, and body.
     pub(crate) fn answer(&mut self, verb: &str, target: &str, bearer: &str, body: &str) -> Answer {
+        if target == "/token" {
+            return self.token(body);
+        }
         let call = match Call::read(self.discovery.as_ref(), (verb, target), body) {
             Ok(call) => call,
             Err(why) => {
@@ -115,7 +121,7 @@ impl Fake {
             self.reads_left = left;
         }
         let answer = match self.book.perform(&call) {
-            Ok(document) => match call.projected(self.discovery.as_ref(), document) {
+            Ok(document) => match call.projected(self.discovery.as_ref(), &document) {
                 Ok(document) => answered(200, &document),
                 Err(why) => {
                     self.complaints.push(format!("{verb} {target}: {why}"));
@@ -125,6 +131,23 @@ impl Fake {
             Err((status, why)) => refused(status, status_word(status), &why),
         };
         Answer { lost, ..answer }
+    }
+}
+
+impl Fake {
+    /// Answers as a token endpoint: every grant is good but one that says it is dead.
+    fn token(&mut self, form: &str) -> Answer {
+        self.calls.push("token".to_owned());
+        if form.contains("refresh_token=dead") {
+            return answered(
+                400,
+                &json!({ "error": "invalid_grant", "error_description": "revoked" }),
+            );
+        }
+        self.assertion =
+            form.split('&').find_map(|pair| pair.strip_prefix("assertion=")).map(str::to_owned);
+        let token = &self.token;
+        answered(200, &json!({ "access_token": token, "expires_in": 3599, "token_type": "Bearer" }))
     }
 }
 
