@@ -214,11 +214,7 @@ impl Book {
         let (from, to) = cells.split_once(':').unwrap_or((cells, cells));
         let ((left, top), (right, bottom)) =
             (corner(from).ok_or_else(wrong)?, corner(to).ok_or_else(wrong)?);
-        // A single cell names where a write begins, and may be left behind.
-        let one = !cells.contains(':') && !cells.is_empty();
-        let end = |to: Option<usize>, count: usize| {
-            to.filter(|_| !one || count == 0).unwrap_or(count - 1)
-        };
+        let end = |to: Option<usize>, count: usize| to.unwrap_or(count - 1);
         let rows = (top.unwrap_or(0), end(bottom, grid.row_count));
         let columns = (left.unwrap_or(0), end(right, grid.column_count));
         if rows.0 >= grid.row_count || columns.0 >= grid.column_count {

@@ -239,6 +239,8 @@ pub(super) fn no_header(range: &str, row: u64) -> Trouble {
 }
 
 #[cfg(test)]
+mod clients;
+#[cfg(test)]
 #[path = "../../../../tests/sheets/mod.rs"]
 pub(super) mod fake;
 #[cfg(test)]

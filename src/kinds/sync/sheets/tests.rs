@@ -66,7 +66,7 @@ fn job(google: &Google, keys: &str) -> String {
     )
 }
 
-fn ports() -> Json {
+pub(super) fn ports() -> Json {
     json!([
         ["Booking #", " port ", "ETA", "Crew", "", "Notes"],
         ["B1", "Oslo", 46023.5, 12, "", "x"],
