@@ -11,9 +11,9 @@ mod fixture;
 mod google_sheets;
 mod http;
 mod jsonl;
+mod kept;
 #[cfg(test)]
 mod killed;
-mod kept;
 mod parquet;
 mod postgres;
 mod sqlite;
