@@ -3,10 +3,10 @@
 //! Owns its folder, its process and its port. Refuses to touch a server that runs on this machine already.
 //! `JADA_TEST_POSTGRES=required` fails where none is installed; else the tests that need one say so and pass.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{BufRead, BufReader, Write as _};
 use std::net::TcpListener;
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -14,6 +14,10 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// The password of the user `postgres` over TCP; the socket asks for none.
 pub(crate) const PASSWORD: &str = "not-a-secret-of-anybody";
+
+/// What it shows over TLS, for 127.0.0.1 and localhost; `tests/keys/postgres-ca.pem` vouches for it.
+const CERTIFICATE: &str = include_str!("../keys/postgres-server.pem");
+const KEY: &str = include_str!("../keys/postgres-server.key");
 
 /// A server refuses to run as root; it does as `nobody`.
 const NOBODY: u32 = 65534;
@@ -80,11 +84,20 @@ impl Server {
             .output()
             .unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        for (name, text) in [("server.pem", CERTIFICATE), ("server.key", KEY)] {
+            let path = dir.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+            if rustix::process::geteuid().is_root() {
+                chown(&path, Some(NOBODY), Some(NOBODY)).unwrap();
+            }
+        }
         // Free a moment ago; should somebody take it meanwhile, the server says so and the test fails.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut child = program(programs, "postgres", dir.path())
             .args(["-D", "data", "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"])
-            .args(["-c", &format!("port={port}")])
+            .args(["-c", "ssl=on", "-c", "ssl_cert_file=../server.pem"])
+            .args(["-c", "ssl_key_file=../server.key", "-c", &format!("port={port}")])
             .args(["-c", &format!("unix_socket_directories={}", dir.path().display())])
             .stderr(Stdio::piped())
             .spawn()

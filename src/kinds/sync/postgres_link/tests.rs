@@ -93,3 +93,32 @@ fn the_password_is_the_credentials() {
     // Nobody is on the other side of a socket but this machine.
     open(&server.url("postgres"), &elsewhere).unwrap();
 }
+
+/// An address that a child connects to.
+const CHILD: &str = "JADA_TEST_CONNECT";
+const TEST: &str =
+    "kinds::sync::postgres_link::tests::a_server_must_show_a_certificate_that_is_trusted";
+
+#[test]
+fn a_server_must_show_a_certificate_that_is_trusted() {
+    if let Ok(url) = std::env::var(CHILD) {
+        // The connection lives on its runtime.
+        let stand = stand(PASSWORD, &["127.0.0.1"]);
+        let link = open(&url, &stand).unwrap();
+        let sql = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
+        let protected: bool = link.wait(link.client.query_one(sql, &[])).unwrap().get(0);
+        assert!(protected);
+        return;
+    }
+    let Some(server) = Real::shared() else { return };
+    let url = server.tcp("postgres") + "?sslmode=require";
+    let trouble = open(&url, &stand(PASSWORD, &["127.0.0.1"])).map(drop).unwrap_err();
+    assert!(trouble.message.contains("UnknownIssuer"), "{}", trouble.message);
+    assert!(trouble.message.contains("SSL_CERT_FILE"), "{}", trouble.message);
+    let trusted = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/keys/postgres-ca.pem");
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", "--nocapture", TEST]).env(CHILD, &url).env("SSL_CERT_FILE", trusted);
+    let done = child.output().unwrap();
+    let said = String::from_utf8_lossy(&done.stdout) + String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success() && said.contains("1 passed"), "{said}");
+}
