@@ -29,7 +29,7 @@ use super::stage::Stage;
 use super::state::{self, Before, Commit};
 use super::tools::Tools;
 use super::trouble::{Ending, Trouble};
-use super::value::{Value, Values};
+use super::value::{Value, Values, day};
 use super::{dedupe, folder};
 
 /// The copy of a destination's record.
@@ -469,11 +469,7 @@ impl<'a> Sync<'a> {
 fn time_of(value: &[u8]) -> Option<Timestamp> {
     match Values::of(value).next()? {
         Value::Timestamp(at) => Timestamp::from_microsecond(at).ok(),
-        Value::Date(days) => {
-            let day = jiff::civil::Date::constant(1970, 1, 1);
-            let day = day.checked_add(jiff::Span::new().try_days(days).ok()?).ok()?;
-            jiff::tz::TimeZone::UTC.to_timestamp(day.at(0, 0, 0, 0)).ok()
-        }
+        Value::Date(days) => jiff::tz::TimeZone::UTC.to_timestamp(day(days)?.at(0, 0, 0, 0)).ok(),
         _ => None,
     }
 }

@@ -4,7 +4,7 @@
 //! convert between types: that is `map`.
 
 use jiff::civil::Date;
-use jiff::{Timestamp, ToSpan};
+use jiff::{Span, Timestamp};
 
 use super::columns::{Column, ColumnType};
 
@@ -263,11 +263,17 @@ pub(super) fn shown(value: Value<'_>, kind: ColumnType) -> String {
             Ok(at) => at.to_string(),
             Err(_) => format!("{at} µs"),
         },
-        Value::Date(days) => match Date::constant(1970, 1, 1).checked_add(days.days()) {
-            Ok(date) => date.to_string(),
-            Err(_) => format!("day {days}"),
+        Value::Date(days) => match day(days) {
+            Some(date) => date.to_string(),
+            None => format!("day {days}"),
         },
     }
+}
+
+/// A day by its number since 1970-01-01, as far as calendars go.
+pub(super) fn day(days: i32) -> Option<Date> {
+    let span = Span::new().try_days(days).ok()?;
+    Date::constant(1970, 1, 1).checked_add(span).ok()
 }
 
 /// Digits with the point where the scale puts it.

@@ -7,7 +7,7 @@
 use jiff::civil::{Date, DateTime, Time};
 use jiff::fmt::{strtime, temporal::Pieces};
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp, ToSpan};
+use jiff::{SignedDuration, Timestamp};
 
 use super::Wrong;
 use super::number::Exact;
@@ -133,9 +133,4 @@ fn whole_day(date: Date, time: Time) -> Result<Date, Wrong> {
 fn days(date: Date) -> Result<i32, Wrong> {
     let since = EPOCH.until(date).map_err(|_| OUT_OF_RANGE)?;
     Ok(since.get_days())
-}
-
-/// A day by its number.
-pub(super) fn day(days: i32) -> Option<Date> {
-    EPOCH.checked_add(days.days()).ok()
 }
