@@ -18,7 +18,7 @@ use jada::kinds::output::Outputs;
 use jada::kinds::sync::SyncSpec;
 use jada::kinds::{AttemptContext, Kinds, Perform, Setting, Stop, Work};
 use jada::model::{Cause, JobName, NodeId, Outcome, RunId};
-use jada::yaml::{self, Decode, Decoder, Source};
+use jada::yaml::{self, Decode, Decoder, Located, Source};
 use jiff::Timestamp;
 use rustix::time::{ClockId, clock_gettime};
 
@@ -150,7 +150,8 @@ fn sync(folder: &Path) -> String {
     let source = Source::new("job.yaml", JOB);
     let (documents, _) = yaml::parse(&source);
     let mut cx = Decoder::new(&source);
-    let spec = SyncSpec::decode(&documents[0].root, &mut cx).expect("the section is right");
+    let spec =
+        Located::<SyncSpec>::decode(&documents[0].root, &mut cx).expect("the section is right");
     let (_pull, stop) = Stop::pair();
     let (run, now) = (RunId(1), Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_hours(500_000));
     let attempt = AttemptContext {

@@ -121,8 +121,8 @@ fn times_are_read_in_their_zone() {
 
 #[test]
 fn cells_of_a_sheet_are_its_serial_days_in_its_zone() {
-    let oslo = Some("Europe/Oslo");
     const TIME: &str = "{ type: timestamp, zone: sheet }";
+    let oslo = Some("Europe/Oslo");
     // The damage test: 46023.5 is noon in Oslo, not noon in UTC.
     assert_eq!(made(TIME, Cell::Number("46023.5"), oslo), "2026-01-01T11:00:00Z");
     assert_eq!(made(TIME, Cell::Float(46023.5), oslo), "2026-01-01T11:00:00Z");
