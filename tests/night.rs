@@ -8,6 +8,8 @@
 mod fake;
 #[path = "night/site.rs"]
 mod site;
+#[path = "night/stale.rs"]
+mod stale;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::desk::{Answer, Ask, Changes, Tripped};
+use super::desk::{Answer, Ask, Changes, Samples, Tripped};
 use super::progress::grouped;
 use super::spec::SyncSpec;
 use super::steps::{Snapshot, Sync, Weighed};
@@ -102,12 +102,29 @@ fn hold(sync: &Sync<'_>, mut snapshot: Snapshot, mut weighed: Weighed) -> Troubl
     for line in &why {
         sync.tools.say(line);
     }
-    if let Err(trouble) = sync.hold(&mut snapshot, &mut weighed) {
-        sync.tools
-            .say(&format!("what was read can't be kept to be looked at: {}", trouble.message));
-    }
+    let samples = sync.hold(&mut snapshot, &mut weighed).unwrap_or_else(|trouble| {
+        let message = format!("what was read can't be kept to be looked at: {}", trouble.message);
+        sync.tools.say(&message);
+        Samples::default()
+    });
     Trouble::new(Ending::Held, why.join("; "))
+        .with_detail(proof(weighed.diff.changes, &samples))
         .mended_by(format!("jadactl sync diff {}", sync.job()))
+}
+
+/// The counts and the keys of what is held, a line each.
+fn proof(changes: Changes, samples: &Samples) -> String {
+    let Changes { inserted, updated, deleted, same } = changes;
+    let mut lines =
+        vec![format!("{inserted} insert, {updated} update, {deleted} delete, {same} same")];
+    for (word, keys) in
+        [("insert", &samples.inserted), ("update", &samples.updated), ("delete", &samples.deleted)]
+    {
+        if !keys.is_empty() {
+            lines.push(format!("{word}: {}", keys.join(", ")));
+        }
+    }
+    lines.join("\n")
 }
 
 /// Commits a snapshot that a person approved, if it still changes just that.

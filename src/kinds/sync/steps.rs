@@ -430,7 +430,7 @@ impl<'a> Sync<'a> {
         &self,
         snapshot: &mut Snapshot,
         weighed: &mut Weighed,
-    ) -> Result<(), Trouble> {
+    ) -> Result<Samples, Trouble> {
         let samples = self.samples(snapshot, weighed)?;
         let path = snapshot.stage.keep()?;
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
@@ -447,11 +447,12 @@ impl<'a> Sync<'a> {
             cursor: snapshot.cursor.clone(),
             left: snapshot.left.clone(),
             changes: weighed.diff.changes,
-            samples,
+            samples: samples.clone(),
             digest: weighed.diff.digest.clone(),
             tripped: weighed.verdict.tripped.clone(),
         };
-        held.keep(&self.folder)
+        held.keep(&self.folder)?;
+        Ok(samples)
     }
 
     /// Keys of some rows that would change.
