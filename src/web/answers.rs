@@ -13,7 +13,7 @@ use super::api::{
     RunItem, RunsQuery, SlotItem, SlotsQuery, Status, Triggered,
 };
 use super::rows::{
-    attempt_item, incident_item, job_item, next_slot, run_item, slot_item, slot_states,
+    attempt_item, incident_item, job_item, next_slot, run_item_now, slot_item, slot_states,
 };
 use super::{api, words};
 use crate::clock::Clock;
@@ -194,14 +194,16 @@ impl App {
         let limit = query.limit.unwrap_or(api::LIMIT_DEFAULT).min(api::LIMIT_MAX);
         let RunsQuery { job, live, failed, since, before, limit: _ } = query;
         let rows = RunQuery { id: None, job: job.clone(), live, failed, since, before, limit };
-        let items = self.store.runs(rows).await?.into_iter().map(run_item).collect();
+        let now = self.clock.now();
+        let rows = self.store.runs(rows).await?.into_iter();
+        let items = rows.map(|row| run_item_now(row, now)).collect();
         self.found(job.as_ref(), items)
     }
 
     pub(super) async fn run(&self, run: RunId) -> Result<RunDetail, Problem> {
         let row = self.run_row(run).await?;
         let attempts = self.store.attempts(run).await?.iter().map(attempt_item).collect();
-        Ok(RunDetail { run: run_item(row), attempts })
+        Ok(RunDetail { run: run_item_now(row, self.clock.now()), attempts })
     }
 
     pub(super) async fn run_row(&self, run: RunId) -> Result<RunRow, Problem> {

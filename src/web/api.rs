@@ -256,6 +256,22 @@ pub struct RunItem {
     pub started_at: Option<Timestamp>,
     /// When it was over.
     pub finished_at: Option<Timestamp>,
+    /// How far it is, where its kind tells that and it is under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
+}
+
+/// How far a run is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Rows so far.
+    pub rows: u64,
+    /// Bytes so far; 0 where nobody counts them.
+    pub bytes: u64,
+    /// Rows a second.
+    pub rate: u64,
+    /// What it does, with these figures.
+    pub words: String,
 }
 
 /// Where a run stands, in one word.

@@ -9,9 +9,10 @@ use jiff::Timestamp;
 
 use super::api::{
     AttemptItem, IncidentItem, JobItem, JobState, LastEnd, OutcomeWord, Problem, ProblemKind,
-    RunItem, RunWord, SlotItem,
+    Progress, RunItem, RunWord, SlotItem,
 };
 use super::words;
+use crate::kinds::sync::progress;
 use crate::model::{Attempt, Incident, NotRun, Outcome, Run, RunState, SlotState};
 use crate::spec::Job;
 use crate::store::{self, RunRow, SlotRow, Summary};
@@ -147,7 +148,27 @@ pub(super) fn run_item(row: RunRow) -> RunItem {
         attempts,
         started_at,
         finished_at,
+        progress: None,
     }
+}
+
+/// A run with how far it is, where it is under way in this process and its kind tells that.
+pub(super) fn run_item_now(row: RunRow, now: Timestamp) -> RunItem {
+    let since = match row.run.state {
+        RunState::Running { since, .. } => Some(since),
+        _ => None,
+    };
+    let mut item = run_item(row);
+    let seen = since.and_then(|since| Some((since, progress::of(item.id)?)));
+    item.progress = seen.map(|(since, seen)| {
+        let took = Duration::try_from(now.duration_since(since)).unwrap_or_default();
+        let words = seen.words(took);
+        Progress { rows: seen.rows, bytes: seen.bytes, rate: seen.rate(took), words }
+    });
+    if let Some(progress) = &item.progress {
+        item.reason.clone_from(&progress.words);
+    }
+    item
 }
 
 fn not_run_word(verdict: NotRun) -> RunWord {

@@ -28,6 +28,18 @@ freshness: { breach: 1h, probe: { file: { path: out.csv } } }
 command: { run: ['true'] }
 ";
 
+/// A source that gives some rows, and then keeps everybody waiting.
+const SLOW: &str = "\
+name: slow
+sync:
+  source:
+    command:
+      run: 'n=0; while [ $n -lt 3000 ]; do n=$((n + 1)); echo \"{\\\"id\\\": $n}\"; done; sleep 60'
+  columns: { id: { type: int, key: true } }
+  destination: { sqlite: { path: slow.db, table: t } }
+  mode: upsert
+";
+
 const HEAD: &str = "Booking #,Port\n";
 
 /// The rows at the destination.
@@ -123,4 +135,25 @@ fn columns_are_written_from_a_source() {
     site.put("draft.yaml", unwritten);
     let again = site.told(0, &["sync", "infer", "--source", "draft.yaml"]);
     assert_eq!(again, told);
+}
+
+#[test]
+fn how_far_a_sync_is_can_be_asked_while_it_goes_on() {
+    let mut site = Site::new("", SLOW);
+    site.consent();
+    site.start();
+    site.told(0, &["run", "slow"]);
+    let run = site.until("some rows", || {
+        let run = site.json(&["runs", "--live"]).pop()?;
+        (run["progress"]["rows"].as_u64()? >= 1000).then_some(run)
+    });
+    let words = run["progress"]["words"].as_str().unwrap();
+    assert!(words.starts_with("reads: ") && words.ends_with(" rows/s"), "{words}");
+    site.told(0, &["cancel", &run["id"].to_string()]);
+    let ended = site.until("its end", || {
+        let run = site.json(&["runs", "--job", "slow"]).remove(0);
+        (run["state"] == "finished").then_some(run)
+    });
+    assert_eq!(ended["progress"], json!(null));
+    assert_eq!(ended["class"], "cancelled");
 }

@@ -121,11 +121,33 @@ impl Lines {
             return None;
         }
         self.next = now + EVERY;
-        let millis =
-            u64::try_from(now.saturating_sub(self.began).as_millis()).unwrap_or(u64::MAX).max(1);
-        let pace = seen.rows.saturating_mul(1000) / millis;
-        let bytes = size(seen.bytes);
-        Some(format!("{}{bytes}, {} rows/s", rows(seen.rows), grouped(pace)))
+        Some(seen.figures(now.saturating_sub(self.began)))
+    }
+}
+
+impl Seen {
+    /// Rows a second, over the time that it took so far.
+    #[must_use]
+    pub fn rate(self, took: Duration) -> u64 {
+        let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX).max(1);
+        self.rows.saturating_mul(1000) / millis
+    }
+
+    /// The figures: `12,000 rows, 1.2 MB, 3,400 rows/s`.
+    #[must_use]
+    pub fn figures(self, took: Duration) -> String {
+        format!("{}{}, {} rows/s", rows(self.rows), size(self.bytes), grouped(self.rate(took)))
+    }
+
+    /// What it does, with the figures.
+    #[must_use]
+    pub fn words(self, took: Duration) -> String {
+        let does = match self.step {
+            Step::Read => "reads",
+            Step::Compare => "compares",
+            Step::Commit => "commits",
+        };
+        format!("{does}: {}", self.figures(took))
     }
 }
 
@@ -188,7 +210,10 @@ mod tests {
         progress.rows(7);
         progress.add_bytes(3);
         progress.step(Step::Compare);
-        assert_eq!(of(run), Some(Seen { step: Step::Compare, rows: 7, bytes: 3 }));
+        let seen = Seen { step: Step::Compare, rows: 7, bytes: 3 };
+        assert_eq!(of(run), Some(seen));
+        let words = seen.words(Duration::from_millis(500));
+        assert_eq!(words, "compares: 7 rows, 0.0 kB, 14 rows/s");
         drop(progress);
         assert_eq!(of(run), None);
     }
