@@ -6,6 +6,7 @@
 
 mod check;
 mod csv;
+mod files;
 #[cfg(test)]
 mod fixture;
 mod google_sheets;
