@@ -16,6 +16,7 @@ use crate::clock::SimClock;
 use crate::kinds::given::{Given, Surroundings};
 use crate::kinds::grant::{Access, Grants};
 use crate::kinds::output::{Output, Outputs};
+use crate::kinds::process::environment;
 use crate::kinds::wire::Shared;
 use crate::kinds::{AttemptContext, Setting, Stop, StopReason, Work};
 use crate::model::{Cause, JobName, NodeId, RunId};
@@ -83,9 +84,10 @@ impl Bench {
             stop,
             clock: Arc::new(self.clock.clone()),
         };
+        let inherited = environment::inherited();
         let (access, network) = (Access::new(None, self.dir.path()), Shared::default());
         let around = Surroundings {
-            inherited: &[],
+            inherited: &inherited,
             data_dir: self.dir.path(),
             access: &access,
             network: &network,
@@ -96,6 +98,27 @@ impl Bench {
             Tools::new(&attempt, around, &given)
         });
         Attempt { tools, pull, output }
+    }
+
+    /// Lets time pass while something waits for the end of processes: they are looked at again and again, by
+    /// the clock.
+    pub(super) fn ticking<T>(&self, what: impl FnOnce() -> T) -> T {
+        let step = std::time::Duration::from_millis(1);
+        let (over, running) = std::sync::mpsc::channel::<()>();
+        std::thread::scope(|scope| {
+            let clock = &self.clock;
+            scope.spawn(move || {
+                while running
+                    .recv_timeout(step)
+                    .is_err_and(|error| error == std::sync::mpsc::RecvTimeoutError::Timeout)
+                {
+                    clock.advance(step * 20);
+                }
+            });
+            let done = what();
+            drop(over);
+            done
+        })
     }
 
     /// What an attempt wrote into its output.

@@ -198,10 +198,8 @@ impl<'de> Visitor<'de> for Fields<'_> {
         while let Some(name) = map.next_key::<Name<'de>>()? {
             let is = |column: &Column| column.name == name.0;
             // Lines that we wrote have their fields in the order of the columns.
-            let at = match self.columns.get(likely).is_some_and(is) {
-                true => Some(likely),
-                false => self.columns.iter().position(is),
-            };
+            let expected = self.columns.get(likely).is_some_and(is);
+            let at = if expected { Some(likely) } else { self.columns.iter().position(is) };
             let Some(at) = at else {
                 let _another = map.next_value::<IgnoredAny>()?;
                 line.stranger.get_or_insert_with(|| name.0.into_owned());

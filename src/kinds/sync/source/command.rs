@@ -71,8 +71,6 @@ fn take(lines: &mut Lines<Running<'_>>, intake: &mut Intake<'_>) -> Result<(), T
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use crate::kinds::StopReason;
     use crate::kinds::sync::source::Start;
     use crate::kinds::sync::testing::{Bench, spec};
@@ -113,7 +111,8 @@ mod tests {
                 "failed:source: the command ended with exit code 127",
             ),
         ] {
-            let read = Bench::new().read(&job(&script, ""));
+            let bench = Bench::new();
+            let read = bench.ticking(|| bench.read(&job(&script, "")));
             let told = match read {
                 Ok(rows) => format!("{} rows", rows.len()),
                 Err(trouble) => format!("{}: {}", trouble.ending.word(), trouble.message),
@@ -128,31 +127,28 @@ mod tests {
         let script = r#"trap "exit 0" TERM; echo "{\"id\":1}"; echo ready >&2; while :; do sleep 0.05; done"#;
         for (stop, expected) in [(false, "failed:source"), (true, "cancelled")] {
             let bench = Bench::new();
-            let text = job(script, ", idle_timeout: 5s");
+            let text = job(script, if stop { "" } else { ", idle_timeout: 5s" });
             let (attempt, spec) = (bench.attempt(&text), spec(&text));
             let start = Start::default();
             let said = bench.outputs.path(attempt.tools.run, 1);
-            let clock = bench.clock.clone();
             let pull = &attempt.pull;
             let trouble = std::thread::scope(|scope| {
                 scope.spawn(move || {
-                    while !std::fs::read_to_string(&said).is_ok_and(|text| text.contains("ready")) {
+                    let ready =
+                        || std::fs::read_to_string(&said).is_ok_and(|text| text.contains("ready"));
+                    while !ready() {
                         std::thread::yield_now();
                     }
                     if stop {
                         pull.send_replace(Some(StopReason::Cancelled));
                     }
-                    // The group is looked at again as simulated time passes, until it is gone.
-                    for _ in 0..2000 {
-                        clock.advance(Duration::from_millis(if stop { 1 } else { 10 }));
-                        std::thread::yield_now();
-                    }
                 });
-                bench
-                    .take(&text, &attempt, |intake| {
+                let read = || {
+                    bench.take(&text, &attempt, |intake| {
                         spec.source.read(&attempt.tools, &start, intake).map(drop)
                     })
-                    .unwrap_err()
+                };
+                bench.ticking(read).unwrap_err()
             });
             assert_eq!(trouble.ending.word(), expected, "{}", trouble.message);
         }

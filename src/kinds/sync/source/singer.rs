@@ -211,8 +211,7 @@ impl Session<'_> {
         }
         let found = match running.finish() {
             Ok(()) => catalog::read(&String::from_utf8_lossy(&printed)),
-            // Python's parser of arguments says so of what it does not know.
-            Err(trouble) if trouble.message.contains("unrecognized arguments") => None,
+            Err(trouble) if has_none(&trouble) => None,
             Err(trouble) => return Err(trouble),
         };
         if found.is_none() {
@@ -233,6 +232,11 @@ impl Session<'_> {
         let command = Command { argv, env: self.tap.env.clone(), idle, name };
         Running::start(command, self.tools)
     }
+}
+
+/// Whether a tap does not know the question: Python's two parsers of arguments say so.
+fn has_none(trouble: &Trouble) -> bool {
+    ["unrecognized arguments", "No such option"].iter().any(|words| trouble.message.contains(words))
 }
 
 /// A part of the configuration with its texts filled in.

@@ -51,11 +51,11 @@ impl<'b> Stand<'b> {
         let mut stage = Stage::create(&self.attempt.tools.folder(), "commit.stage")?;
         for values in rows {
             let mut row = Vec::new();
-            values.iter().for_each(|value| encode(*value, &mut row));
+            encoded(values, &mut row);
             stage.push(&row)?;
         }
         let (session, _) = self.begin()?;
-        let mut work = Work { effect, columns: &self.columns, stage: &mut stage };
+        let mut work = Work { effect, columns: &self.columns, stage: &mut stage, base: None };
         session.commit(&mut work, &ledger(run))
     }
 
@@ -81,6 +81,12 @@ impl<'b> Stand<'b> {
 
     fn path(&self, name: &str) -> std::path::PathBuf {
         self.bench.path(name)
+    }
+}
+
+fn encoded(values: &[Value<'_>], row: &mut Vec<u8>) {
+    for value in values {
+        encode(*value, row);
     }
 }
 
@@ -186,7 +192,7 @@ fn every_value_comes_back_as_it_was() {
             .iter()
             .map(|values| {
                 let mut row = Vec::new();
-                values.iter().for_each(|value| encode(*value, &mut row));
+                encoded(values, &mut row);
                 row
             })
             .collect();

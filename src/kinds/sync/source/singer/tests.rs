@@ -1,3 +1,5 @@
+mod real;
+
 use serde_json::{Value as Json, json};
 
 use crate::kinds::sync::source::{Read, Start};
@@ -33,12 +35,15 @@ fn read(bench: &Bench, script: &str, text: &str, start: &Start) -> Result<Seen, 
     std::fs::write(bench.path("tap.sh"), script).unwrap();
     let (attempt, spec) = (bench.attempt(text), spec(text));
     let mut left = None;
-    let rows = bench.take(text, &attempt, |intake| {
-        let read = spec.source.read(&attempt.tools, start, intake)?;
-        let Read::All { left: found } = read else { panic!("a tap has no probe") };
-        left = found;
-        Ok(())
-    });
+    let mut take = || {
+        bench.take(text, &attempt, |intake| {
+            let read = spec.source.read(&attempt.tools, start, intake)?;
+            let Read::All { left: found } = read else { panic!("a tap has no probe") };
+            left = found;
+            Ok(())
+        })
+    };
+    let rows = bench.ticking(&mut take);
     let said = bench.said(&attempt);
     rows.map(|rows| Seen { rows, left, said })
         .map_err(|trouble| format!("{}: {}", trouble.ending.word(), trouble.message))
