@@ -60,7 +60,7 @@ const ANSWER_MAX: usize = 16 << 20;
 pub(in super::super) struct Session {
     tools: Tools,
     section: HttpRecords,
-    /// The ledger before this commit: what an idempotency key counts from.
+    /// The commit before this one: what an idempotency key counts from.
     before: String,
 }
 
@@ -71,7 +71,7 @@ impl HttpRecords {
         _shape: Shape<'_>,
     ) -> Result<(Session, Found), Trouble> {
         let ledger = kept::read(tools)?;
-        let before = ledger.clone().unwrap_or_default();
+        let before = ledger.as_deref().map(commit_of).unwrap_or_default();
         let session = Session { tools: tools.clone(), section: self.clone(), before };
         // It is never asked for what it holds, so nothing is known of it beside the ledger.
         Ok((session, Found { ledger, rows: 0, shows_rows: false }))
@@ -233,6 +233,14 @@ impl Session {
             "{message} (record {key}; {sent} were sent before it, and are sent again with the same keys)"
         );
         trouble
+    }
+}
+
+/// The commit of a ledger, however its text is laid out.
+fn commit_of(text: &str) -> String {
+    match serde_json::from_str::<Ledger>(text) {
+        Ok(ledger) => format!("{} {}", ledger.run, ledger.committed_at),
+        Err(_) => text.to_owned(),
     }
 }
 

@@ -90,10 +90,13 @@ impl<'a> Part<'a> {
         Ok(Some(part))
     }
 
-    /// What a token or a number is, as text; nothing for null, the empty text and what is no such thing.
+    /// What a token or a number is, as text; nothing for null, false, the empty text and what is no such
+    /// thing.
     pub(in super::super) fn plain(self) -> Option<String> {
         let text = match self.shape() {
             Shape::Text => serde_json::from_str::<String>(self.0).ok()?,
+            // `"next": false` is how some say that there is no next one.
+            Shape::Plain if self.0 == "false" => return None,
             Shape::Plain => self.0.to_owned(),
             Shape::Object | Shape::List | Shape::Null => return None,
         };

@@ -40,11 +40,11 @@ impl Backoff {
         }
     }
 
-    /// The next wait: never shorter than what the server asked for.
+    /// The next wait: never shorter than what the server asked for, and never none, whatever it says.
     pub(super) fn next(&mut self, quota: bool, asked: Option<Duration>) -> Duration {
         let rhythm = if quota { &mut self.by_the_minute } else { &mut self.soon };
         let base = rhythm.next().unwrap_or(Duration::from_secs(30));
-        let base = asked.unwrap_or(base);
+        let base = asked.unwrap_or_default().max(base);
         base + base.min(Duration::from_secs(8)).mul_f64(self.share() / 4.0)
     }
 
@@ -75,6 +75,7 @@ mod tests {
             let mut backoff = Backoff::seeded(seed);
             let wait = backoff.next(true, Some(Duration::from_secs(20)));
             assert!((20.0..=22.0).contains(&wait.as_secs_f64()), "{wait:?}");
+            assert!(backoff.next(true, Some(Duration::ZERO)) >= Duration::from_secs(8));
             let soon = backoff.next(false, None);
             assert!((1.0..=1.25).contains(&soon.as_secs_f64()), "{soon:?}");
         }

@@ -266,6 +266,13 @@ impl<'t> Wire<'t> {
         let Some((who, limit)) = &self.budget else { return Ok(()) };
         let (tools, budgets) = (self.tools, &self.tools.network.budgets);
         while let Err(wait) = budgets.take(who, *limit, tools.clock.passed()) {
+            if wait >= Duration::from_secs(1) {
+                let (most, per) = (limit.requests, limit.per.as_secs());
+                let seconds = wait.as_secs();
+                tools.say(&format!(
+                    "{most} requests in {per} s were made ({who}): the next one waits {seconds} s"
+                ));
+            }
             tools.wait(tools.clock.sleep(wait))?;
         }
         Ok(())
