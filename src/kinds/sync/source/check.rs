@@ -66,13 +66,12 @@ impl Source {
             Self::Command(_) => {}
             Self::Singer(source) => source.check(at, cx),
         }
-        templates(self.texts(), names, cx);
-        if let Self::HttpJson(source) = self {
-            let more = source.cursor.iter().map(|_| More { name: "cursor", under: Under::Nothing });
-            let names = Names { more: more.collect(), ..names.clone() };
-            let params = source.params.0.iter();
-            templates(params.map(|(_, text)| (text.value.0.as_str(), text.span)), &names, cx);
+        let mut names = names.clone();
+        if matches!(self, Self::HttpJson(source) if source.cursor.is_some()) {
+            names.more.push(More { name: "cursor", under: Under::Nothing });
         }
+        let names = &names;
+        templates(self.texts(), names, cx);
         if let Self::Singer(source) = self {
             source.check_config(names, cx);
         }
@@ -88,8 +87,11 @@ impl Source {
             Self::HttpJson(source) => {
                 let headers = source.headers.0.iter();
                 let headers = headers.map(|(_, text)| (text.value.0.as_str(), text.span));
+                let params = source.params.0.iter();
+                let params = params.map(|(_, text)| (text.value.0.as_str(), text.span));
                 let body = source.body.as_ref().map(text);
-                [text(&source.url)].into_iter().chain(headers).chain(body).collect()
+                let url = std::iter::once(text(&source.url));
+                url.chain(params).chain(headers).chain(body).collect()
             }
             Self::Csv(source) => source.path.iter().chain(&source.url).map(text).collect(),
             Self::Jsonl(source) => source.path.iter().chain(&source.url).map(text).collect(),
