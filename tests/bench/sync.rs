@@ -22,6 +22,9 @@ use jada::yaml::{self, Decode, Decoder, Located, Source};
 use jiff::Timestamp;
 use rustix::time::{ClockId, clock_gettime};
 
+#[path = "sync/singer.rs"]
+mod singer;
+
 const JOB: &str = r"
 source: { csv: { path: rows.csv } }
 columns:
@@ -61,6 +64,7 @@ fn parent(rows: u64) {
     write_rows(folder.path(), rows, 100);
     let changed = measured("sync", folder.path(), rows);
     println!("  one with 1 % changed takes {:.2} times", changed / bare);
+    singer::parent(folder.path(), rows, || measured("singer", folder.path(), rows));
 }
 
 /// Rows of which one in `every` is another one.
@@ -109,7 +113,8 @@ fn measured(what: &str, folder: &Path, rows: u64) -> f64 {
 fn child(what: &str, folder: &Path) {
     let note = match what {
         "bare" => bare(folder),
-        _ => sync(folder),
+        "singer" => sync(folder, singer::JOB),
+        _ => sync(folder, JOB),
     };
     let time = clock_gettime(ClockId::ProcessCPUTime);
     let time = Duration::try_from(time).expect("a processor's time is never negative");
@@ -146,8 +151,8 @@ fn bare(folder: &Path) -> String {
     format!("{count} rows")
 }
 
-fn sync(folder: &Path) -> String {
-    let source = Source::new("job.yaml", JOB);
+fn sync(folder: &Path, job: &str) -> String {
+    let source = Source::new("job.yaml", job);
     let (documents, _) = yaml::parse(&source);
     let mut cx = Decoder::new(&source);
     let spec =

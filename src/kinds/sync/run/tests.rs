@@ -10,6 +10,7 @@ use super::*;
 use crate::kinds::StopReason;
 
 mod damage;
+mod files;
 mod holds;
 mod states;
 
