@@ -52,7 +52,8 @@ async fn told(dir: &std::path::Path, run: &str, freshness: &str) -> String {
     };
     let outcome = Kinds::new(dir, None).perform(attempt).await;
     let class = outcome.class().map_or("ok", FailureClass::word);
-    format!("{class} {}", outcome.message().replace(&dir.to_string_lossy().into_owned(), "DIR"))
+    let message = outcome.message().replace(&dir.to_string_lossy().into_owned(), "DIR");
+    format!("{class} {message}").trim_end().to_owned()
 }
 
 #[tokio::test]
