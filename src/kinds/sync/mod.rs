@@ -13,6 +13,7 @@
 
 #![expect(dead_code, clippy::unused_self, reason = "parts of it are being built")]
 
+mod already;
 mod answer;
 mod check;
 mod columns;

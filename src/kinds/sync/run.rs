@@ -10,10 +10,11 @@ use tokio::sync::oneshot;
 use super::desk::{Answer, Ask, Changes, Samples, Tripped};
 use super::progress::grouped;
 use super::spec::SyncSpec;
+use super::state::Before;
 use super::steps::{Snapshot, Sync, Weighed};
 use super::tools::Tools;
 use super::trouble::{Ending, Trouble};
-use super::{answer, folder, held};
+use super::{already, answer, folder, held};
 use crate::kinds::Work;
 use crate::model::{Failure, FailureClass, Outcome};
 
@@ -68,12 +69,19 @@ pub(super) fn pipeline(spec: &SyncSpec, tools: &Tools) -> Result<String, Trouble
         return approved(&sync, &approval);
     }
     let known = sync.known()?;
+    if let Some(note) = already_committed(&sync, &known.before) {
+        return Ok(note);
+    }
     let Some(mut snapshot) = sync.read(&known)? else {
         let last = known.before.ledger().map(|ledger| ledger.read_at.to_string());
         let last = last.unwrap_or_default();
         return Ok(format!("unchanged: nothing changed at the source since {last}"));
     };
     let weighed = sync.weigh(&mut snapshot, Some(&known))?;
+    // Where the read began from the copy, only now the destination itself was asked.
+    if let Some(note) = already_committed(&sync, &weighed.before) {
+        return Ok(note);
+    }
     for note in snapshot.notes.iter().chain(&weighed.verdict.notes) {
         tools.say(note);
     }
@@ -82,6 +90,15 @@ pub(super) fn pipeline(spec: &SyncSpec, tools: &Tools) -> Result<String, Trouble
     }
     let bad = snapshot.bad;
     sync.commit(snapshot, weighed).map(|changes| committed(changes, bad))
+}
+
+/// What an earlier attempt of this run committed, which must not be added once more.
+fn already_committed(sync: &Sync<'_>, before: &Before) -> Option<String> {
+    let ledger = before.ledger()?;
+    let changes = already::by(sync.tools.run, &sync.folder, ledger)?;
+    sync.tools.say("an earlier attempt of this run has committed already: nothing is added once more");
+    sync.remember(ledger, None);
+    Some(committed(changes, 0))
 }
 
 /// `committed: 3 inserted, 1 updated, 2 deleted, 94 same`.

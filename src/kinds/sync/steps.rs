@@ -30,7 +30,7 @@ use super::state::{self, Before, Commit};
 use super::tools::Tools;
 use super::trouble::{Ending, Trouble};
 use super::value::{Value, Values, day};
-use super::{dedupe, folder};
+use super::{already, dedupe, folder};
 
 /// The copy of a destination's record.
 pub(super) const LEDGER: &str = "ledger.json";
@@ -268,9 +268,11 @@ impl<'a> Sync<'a> {
         if !state::reads_on(self.spec) || known.before.ledger() == before.ledger() {
             return Ok(());
         }
-        let text = found.ledger.as_deref().unwrap_or_default();
         let message = if known.copy {
-            folder::write_text(&self.folder, LEDGER, text)?;
+            match &found.ledger {
+                Some(text) => folder::write_text(&self.folder, LEDGER, text)?,
+                None => folder::remove(&self.folder, LEDGER)?,
+            }
             "the copy of the destination's record was not what it says itself: the next try begins there"
         } else {
             "something else committed to the destination during the read: the next try begins there"
@@ -406,17 +408,20 @@ impl<'a> Sync<'a> {
         let changes = diff.changes;
         let ledger = state::next(Commit { ledger, changes }, before.ledger(), self.spec);
         self.tools.go_on()?;
+        if effect == Effect::Add {
+            already::mark(&self.folder, &ledger)?;
+        }
         let stage = &mut snapshot.stage;
         let mut work = Work { effect, columns: &columns, stage, base: base.as_mut() };
         session.commit(&mut work, &ledger)?;
-        self.remember(&ledger, &snapshot.layout);
+        self.remember(&ledger, Some(&snapshot.layout));
         Ok(changes)
     }
 
     /// Copies what is committed. The destination has it already, so a full disk here fails nothing.
-    pub(super) fn remember(&self, ledger: &Ledger, layout: &Layout) {
+    pub(super) fn remember(&self, ledger: &Ledger, layout: Option<&Layout>) {
         let mut kept = folder::write(&self.folder, LEDGER, ledger);
-        if self.layout.is_open() {
+        if let Some(layout) = layout.filter(|_| self.layout.is_open()) {
             let columns = KeptColumn::all(&layout.for_destination());
             kept = kept.and(folder::write(&self.folder, COLUMNS, &columns));
         }

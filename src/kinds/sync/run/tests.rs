@@ -9,6 +9,7 @@ use super::super::testing::{Attempt, Bench, names, spec};
 use super::*;
 use crate::kinds::StopReason;
 
+mod again;
 mod damage;
 mod files;
 mod holds;
@@ -81,10 +82,10 @@ impl Bench {
         Connection::open(self.path("ports.db")).unwrap().execute_batch(text).unwrap();
     }
 
-    /// What is kept beside lock and copy.
+    /// What is kept beside lock, copy and mark.
     pub(super) fn kept(&self) -> Vec<String> {
         let mut names = names(&self.path("sync/port-sheet"));
-        names.retain(|name| !["lock", "ledger.json"].contains(&name.as_str()));
+        names.retain(|name| !["lock", "ledger.json", "committing.json"].contains(&name.as_str()));
         names
     }
 }
