@@ -26,10 +26,5 @@ pub(super) fn mark(folder: &Path, ledger: &Ledger) -> Result<(), Trouble> {
 pub(super) fn by(run: RunId, folder: &Path, record: &Ledger) -> Option<Changes> {
     let marked = folder::read::<Ledger>(folder, COMMITTING).ok().flatten()?;
     let last = record.history.first().filter(|_| record.run == run && marked == *record)?;
-    Some(Changes {
-        inserted: last.inserted,
-        updated: last.updated,
-        deleted: last.deleted,
-        same: 0,
-    })
+    Some(Changes { inserted: last.inserted, updated: last.updated, deleted: last.deleted, same: 0 })
 }

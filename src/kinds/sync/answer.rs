@@ -153,6 +153,7 @@ fn change(sync: &Sync<'_>, set: Option<Set>) -> Result<Shown, Trouble> {
             read_at: now,
             rows: found.rows,
             fingerprint: sync.fingerprint.clone(),
+            section: sync.section.clone(),
             state: State::default(),
             history: Vec::new(),
             earlier: Vec::new(),

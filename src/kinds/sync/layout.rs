@@ -2,15 +2,15 @@
 //!
 //! Owns the columns that the job does not name: `unknown`, and `snapshot_at`. Refuses to make values.
 
-use std::fmt::Write;
-
 use ring::digest::{SHA256, digest};
+use serde_json::json;
 
 use super::columns::{Column, ColumnType};
 use super::map::Maker;
 use super::spec::{Mode, SyncSpec, UnknownColumns};
 use super::stage::spill::hex;
 use super::trouble::Trouble;
+use crate::yaml::Located;
 
 /// The column of what no other column takes.
 pub(super) const UNKNOWN: &str = "unknown";
@@ -147,12 +147,37 @@ impl Layout {
     }
 }
 
-/// What source and mapping are, so that a state of another one is not taken for theirs.
-pub(super) fn fingerprint(spec: &SyncSpec, layout: &Layout) -> String {
+/// What source and mapping are, so that a state of another one is not taken for theirs. It is made of what
+/// the job says, and of no word of this program: another version of it must find the same.
+pub(super) fn fingerprint(spec: &SyncSpec) -> String {
     let cursor = spec.source.cursor().map(|cursor| cursor.field.value.as_str());
-    let mut text = format!("{}\n{}\n", spec.source.identity(), cursor.unwrap_or_default());
-    for (made, column) in layout.made.iter().zip(&layout.columns) {
-        writeln!(text, "{column:?} {} {:?}", made.from, made.maker).expect("a text takes it");
-    }
+    let columns = spec.columns.0.iter().map(|(name, column)| {
+        let column = &column.value;
+        let text = |text: &Option<Located<String>>| text.as_ref().map(|text| text.value.clone());
+        json!([
+            name.value,
+            text(&column.from),
+            column.r#type.value.words(),
+            column.key,
+            column.required,
+            column.on_bad.is_some(),
+            column.default.as_ref().map(|text| text.value.0.as_str()),
+            column.null_if.0.iter().map(|text| text.0.as_str()).collect::<Vec<_>>(),
+            text(&column.zone),
+            text(&column.format),
+            column.apply.0.iter().map(|function| function.value.word()).collect::<Vec<_>>(),
+        ])
+    });
+    let columns: Vec<_> = columns.collect();
+    let keeps_unknown = spec.unknown_columns == UnknownColumns::KeepJson;
+    sum(&json!([spec.source.identity(), cursor, columns, keeps_unknown]).to_string())
+}
+
+/// All that the section says: where that is another one, nothing is left out as unchanged.
+pub(super) fn section(spec: &SyncSpec) -> String {
+    sum(&format!("{spec:?}"))
+}
+
+fn sum(text: &str) -> String {
     hex(&digest(&SHA256, text.as_bytes()).as_ref()[..16])
 }

@@ -26,6 +26,9 @@ pub(super) struct Ledger {
     pub(super) rows: u64,
     /// What the source and the mapping were.
     pub(super) fingerprint: String,
+    /// What all of the section was.
+    #[serde(default)]
+    pub(super) section: String,
     /// How far was read.
     pub(super) state: State,
     /// Changes of earlier commits, newest first, as far back as the longest window of a guard.

@@ -96,7 +96,8 @@ pub(super) fn pipeline(spec: &SyncSpec, tools: &Tools) -> Result<String, Trouble
 fn already_committed(sync: &Sync<'_>, before: &Before) -> Option<String> {
     let ledger = before.ledger()?;
     let changes = already::by(sync.tools.run, &sync.folder, ledger)?;
-    sync.tools.say("an earlier attempt of this run has committed already: nothing is added once more");
+    sync.tools
+        .say("an earlier attempt of this run has committed already: nothing is added once more");
     sync.remember(ledger, None);
     Some(committed(changes, 0))
 }

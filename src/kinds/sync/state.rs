@@ -6,6 +6,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value as Json;
 
+use super::columns::ColumnType;
 use super::desk::Changes;
 use super::destination::Found;
 use super::guards::GuardsSection;
@@ -15,7 +16,7 @@ use super::map::Maker;
 use super::source::Start;
 use super::spec::{Mode, OnMissingState, SyncSpec};
 use super::trouble::{Ending, Trouble};
-use super::value::{Cell, Value, Values, encode, shown};
+use super::value::{Cell, Value, Values, day, encode, shown};
 
 /// Commits that the record remembers even where no guard counts them.
 const HISTORY_LEAST: usize = 20;
@@ -174,6 +175,20 @@ pub(super) fn newer(maker: &Maker, old: Option<&str>, new: Option<&[u8]>) -> Opt
         std::cmp::Ordering::Greater => Some(old.to_owned()),
         _ => new_text,
     }
+}
+
+/// The time that an encoded value is.
+pub(super) fn time_of(value: &[u8]) -> Option<Timestamp> {
+    match Values::of(value).next()? {
+        Value::Timestamp(at) => Timestamp::from_microsecond(at).ok(),
+        Value::Date(days) => jiff::tz::TimeZone::UTC.to_timestamp(day(days)?.at(0, 0, 0, 0)).ok(),
+        _ => None,
+    }
+}
+
+/// The time that a cursor is.
+pub(super) fn cursor_time(maker: &Maker, cursor: &str) -> Option<Timestamp> {
+    matches!(maker.kind(), ColumnType::Timestamp).then(|| cursor.parse().ok()).flatten()
 }
 
 /// What a commit adds to the record.

@@ -21,7 +21,6 @@ use super::held::{self, Held, KeptColumn};
 use super::intake::Intake;
 use super::layout::{self, Layout};
 use super::ledger::{Ledger, State};
-use super::map::Maker;
 use super::progress::Step;
 use super::source::{Read, Start};
 use super::spec::{Mode, SyncSpec};
@@ -29,7 +28,6 @@ use super::stage::Stage;
 use super::state::{self, Before, Commit};
 use super::tools::Tools;
 use super::trouble::{Ending, Trouble};
-use super::value::{Value, Values, day};
 use super::{already, dedupe, folder};
 
 /// The copy of a destination's record.
@@ -45,6 +43,7 @@ pub(super) struct Sync<'a> {
     pub(super) folder: PathBuf,
     pub(super) layout: Layout,
     pub(super) fingerprint: String,
+    pub(super) section: String,
 }
 
 /// What a destination said of itself.
@@ -86,8 +85,9 @@ pub(super) struct Weighed {
 impl<'a> Sync<'a> {
     pub(super) fn new(spec: &'a SyncSpec, tools: &'a Tools) -> Result<Self, Trouble> {
         let layout = Layout::of(spec)?;
-        let fingerprint = layout::fingerprint(spec, &layout);
-        Ok(Self { spec, tools, folder: tools.folder(), layout, fingerprint })
+        let fingerprint = layout::fingerprint(spec);
+        let section = layout::section(spec);
+        Ok(Self { spec, tools, folder: tools.folder(), layout, fingerprint, section })
     }
 
     pub(super) fn job(&self) -> &str {
@@ -147,7 +147,9 @@ impl<'a> Sync<'a> {
             state::start(self.spec, &known.before, &self.fingerprint, self.job(), now)?;
         let gone =
             known.found.rows == 0 && !known.copy && known.before.rows(&known.found) > Some(0);
-        let start = Start { may_be_unchanged: start.may_be_unchanged && !gone, ..start };
+        let same = known.before.ledger().is_some_and(|ledger| ledger.section == self.section);
+        let may_be_unchanged = start.may_be_unchanged && same && !gone;
+        let start = Start { may_be_unchanged, ..start };
         let name = format!("{}-{}.stage", self.tools.run, self.tools.no);
         let mut stage = Stage::create(&self.folder, &name)?;
         let mut intake = Intake::new(self.tools, self.spec, &mut stage)?;
@@ -199,8 +201,9 @@ impl<'a> Sync<'a> {
         let Some(at) = tally.cursor() else { return (old.map(str::to_owned), None) };
         let maker = &layout.made[at].maker;
         let cursor = state::newer(maker, old, tally.newest.as_deref());
-        let newest = tally.newest.as_deref().and_then(time_of);
-        let newest = newest.max(cursor.as_deref().and_then(|cursor| cursor_time(maker, cursor)));
+        let newest = tally.newest.as_deref().and_then(state::time_of);
+        let newest =
+            newest.max(cursor.as_deref().and_then(|cursor| state::cursor_time(maker, cursor)));
         (cursor, newest)
     }
 
@@ -250,7 +253,10 @@ impl<'a> Sync<'a> {
         self.tools.progress().step(Step::Compare);
         let columns = snapshot.layout.for_destination();
         let (mut session, found) = self.begin(&columns)?;
-        let before = Before::of(&found, self.spec, self.job())?;
+        let before = Before::of(&found, self.spec, self.job()).inspect_err(|_| {
+            // A reset, which mends this, must know what a source of its own columns has declared.
+            let _told_by_the_reset = self.keep_columns(&snapshot.layout);
+        })?;
         if let Some(known) = known {
             self.still(known, &found, &before)?;
         }
@@ -401,6 +407,7 @@ impl<'a> Sync<'a> {
             read_at: snapshot.read_at,
             rows: after,
             fingerprint: self.fingerprint.clone(),
+            section: self.section.clone(),
             state: State { cursor: snapshot.cursor.clone(), left: snapshot.left.clone() },
             history: Vec::new(),
             earlier: Vec::new(),
@@ -421,13 +428,20 @@ impl<'a> Sync<'a> {
     /// Copies what is committed. The destination has it already, so a full disk here fails nothing.
     pub(super) fn remember(&self, ledger: &Ledger, layout: Option<&Layout>) {
         let mut kept = folder::write(&self.folder, LEDGER, ledger);
-        if let Some(layout) = layout.filter(|_| self.layout.is_open()) {
-            let columns = KeptColumn::all(&layout.for_destination());
-            kept = kept.and(folder::write(&self.folder, COLUMNS, &columns));
+        if let Some(layout) = layout {
+            kept = kept.and(self.keep_columns(layout));
         }
         if let Err(trouble) = kept.and(held::forget(&self.folder)) {
             self.tools.say(&format!("it is committed; but {}", trouble.message));
         }
+    }
+
+    /// Keeps the columns that a source declared, by which the destination is asked before the next read.
+    fn keep_columns(&self, layout: &Layout) -> Result<(), Trouble> {
+        if !self.layout.is_open() {
+            return Ok(());
+        }
+        folder::write(&self.folder, COLUMNS, &KeptColumn::all(&layout.for_destination()))
     }
 
     /// Keeps what was read for a person to look at.
@@ -469,18 +483,4 @@ impl<'a> Sync<'a> {
         let columns = &snapshot.layout.columns;
         diff::samples(&mut snapshot.stage, weighed.base.as_mut(), columns)
     }
-}
-
-/// The time that an encoded value is.
-fn time_of(value: &[u8]) -> Option<Timestamp> {
-    match Values::of(value).next()? {
-        Value::Timestamp(at) => Timestamp::from_microsecond(at).ok(),
-        Value::Date(days) => jiff::tz::TimeZone::UTC.to_timestamp(day(days)?.at(0, 0, 0, 0)).ok(),
-        _ => None,
-    }
-}
-
-fn cursor_time(maker: &Maker, cursor: &str) -> Option<Timestamp> {
-    use super::columns::ColumnType;
-    matches!(maker.kind(), ColumnType::Timestamp).then(|| cursor.parse().ok()).flatten()
 }

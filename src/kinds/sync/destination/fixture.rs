@@ -51,6 +51,7 @@ pub(super) fn ledger(rows: u64) -> Ledger {
         read_at: at,
         rows,
         fingerprint: "f".to_owned(),
+        section: String::new(),
         state: State::default(),
         history: Vec::new(),
         earlier: Vec::new(),

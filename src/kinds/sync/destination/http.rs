@@ -222,6 +222,10 @@ impl Session {
     /// A trouble with its record, and with what is done already.
     fn at(&self, mut trouble: Trouble, columns: &[Column], step: Move<'_>, sent: u64) -> Trouble {
         if trouble.ending == Ending::Cancelled {
+            trouble.message = match sent {
+                0 => return trouble,
+                _ => format!("it was stopped after {sent} records, which the next run sends again"),
+            };
             return trouble;
         }
         let key = match step {

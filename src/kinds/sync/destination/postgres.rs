@@ -151,8 +151,9 @@ impl Session {
     fn ask_again(&self, ours: &str) -> Result<(), Trouble> {
         let mut last = Trouble::cancelled();
         for no in 0..ASKED {
-            if no > 0 {
-                self.tools.wait(self.tools.clock.sleep(AGAIN))?;
+            if no > 0 && self.tools.wait(self.tools.clock.sleep(AGAIN)).is_err() {
+                // Nobody may hear that nothing was changed where that is not known.
+                break;
             }
             match self.to.committed(&self.tools, &self.place, &self.stream) {
                 Ok(Some(text)) if text == ours => return Ok(()),
@@ -163,9 +164,12 @@ impl Session {
                 Err(trouble) => last = trouble,
             }
         }
+        let why = match last.ending {
+            Ending::Cancelled => "the run was stopped meanwhile",
+            _ => &last.message,
+        };
         last.message = format!(
-            "the connection was lost at the commit, and nobody can say what became of it, since {}",
-            last.message
+            "the connection was lost at the commit, and nobody can say what became of it, since {why}"
         );
         Err(last)
     }

@@ -16,6 +16,7 @@ fn ledger() -> Ledger {
         read_at: now() - SignedDuration::from_hours(1),
         rows: 10,
         fingerprint: "f".into(),
+        section: String::new(),
         state: State { cursor: Some("2026-03-01T10:00:00Z".into()), left: None },
         history: Vec::new(),
         earlier: Vec::new(),

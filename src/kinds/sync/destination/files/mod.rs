@@ -239,7 +239,11 @@ impl<F: Format> Session<F> {
         }
         let manifest = Manifest::new(ledger, files);
         self.place.swap_manifest(&manifest)?;
-        self.place.sweep(F::EXTENSION, &manifest)
+        // It is committed: what can't be swept out now counts for nobody, and the next begin tries again.
+        if let Err(trouble) = self.place.sweep(F::EXTENSION, &manifest) {
+            self.tools.say(&format!("jada: it is committed; but {}", trouble.message));
+        }
+        Ok(())
     }
 
     fn write(

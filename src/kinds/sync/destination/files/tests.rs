@@ -99,6 +99,7 @@ fn ledger(run: i64) -> Ledger {
         read_at: at,
         rows: 0,
         fingerprint: String::new(),
+        section: String::new(),
         state: State { cursor: Some(run.to_string()), left: None },
         history: Vec::new(),
         earlier: Vec::new(),

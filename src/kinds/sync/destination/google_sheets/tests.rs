@@ -44,6 +44,7 @@ fn ledger() -> Ledger {
         read_at: at,
         rows: 1,
         fingerprint: String::new(),
+        section: String::new(),
         state: State::default(),
         history: Vec::new(),
         earlier: Vec::new(),

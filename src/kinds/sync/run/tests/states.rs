@@ -92,3 +92,50 @@ fn rows_of_a_source_can_be_looked_at_before_there_are_columns() {
     bench.many(1);
     assert_eq!(sample(20).rows.len(), 1);
 }
+
+#[test]
+fn nothing_is_left_out_as_unchanged_after_the_job_was_changed() {
+    let bench = Bench::new();
+    let text = |more: &str, port: &str| {
+        let probed = "{ path: ports.csv, unchanged: { probe: mtime, full_read_every: 30d } }";
+        job(more).replace("{ path: ports.csv }", probed).replace("port: { type: text", port)
+    };
+    bench.many(2);
+    let file = std::fs::File::options().write(true).open(bench.path("ports.csv")).unwrap();
+    let long_ago = std::time::Duration::from_secs(1_700_000_000);
+    file.set_modified(std::time::UNIX_EPOCH + long_ago).unwrap();
+    let plain = "port: { type: text";
+    let first = text("mode: upsert", plain);
+    bench.run(&first);
+    assert!(bench.run(&first).starts_with("unchanged"));
+    for changed in [
+        text(MIRROR, plain),
+        text("mode: upsert\nbad_rows: { action: skip }", plain),
+        text("mode: upsert\ndedupe: last", plain),
+        text("mode: upsert", "port: { type: text, on_bad: null"),
+        text("mode: upsert", "port: { type: text, required: true"),
+    ] {
+        let told = bench.run(&changed);
+        assert!(told.starts_with("committed"), "{told}");
+        assert!(bench.run(&changed).starts_with("unchanged"));
+    }
+}
+
+#[test]
+fn a_tap_over_a_table_of_somebody_else_can_be_reset_as_it_is_told() {
+    let bench = Bench::new();
+    let tap = "echo '{\"type\":\"SCHEMA\",\"stream\":\"a\",\"key_properties\":[\"id\"],\"schema\":\
+               {\"properties\":{\"id\":{\"type\":\"integer\"},\"port\":{\"type\":\"string\"}}}}'\n\
+               echo '{\"type\":\"RECORD\",\"stream\":\"a\",\"record\":{\"id\":1,\"port\":\"OSL\"}}'\n";
+    std::fs::write(bench.path("tap.sh"), tap).unwrap();
+    let text = "source: { singer: { run: [/bin/sh, tap.sh], stream: a } }\n\
+                destination: { sqlite: { path: ports.db, table: ports } }\nmode: upsert\n";
+    bench.sql("CREATE TABLE ports (id INTEGER PRIMARY KEY NOT NULL, port TEXT)");
+    bench.sql("INSERT INTO ports VALUES (9, 'X')");
+    let run = || bench.ticking(|| bench.run(text));
+    let told = run();
+    assert!(told.starts_with("failed:state: the destination holds rows"), "{told}");
+    assert_eq!(shown(bench.ask(text, Ask::Reset)).rows, 1);
+    assert_eq!(run(), "committed: 1 inserted, 0 updated, 0 deleted, 0 same");
+    assert_eq!(bench.count(), 2);
+}
