@@ -126,6 +126,9 @@ proptest! {
         let change = zone.following(second(1_325_376_000)).nth(skip);
         let from = change.map_or(1_700_000_000, |change| change.timestamp().as_second()) - before;
         let expression = format!("{times} * * *");
-        prop_assert_eq!(our_slots(&expression, &zone, from, 8), croner_slots(&expression, &zone, from, 8), "{} in {} from {}", expression, name, second(from));
+        let theirs = croner_slots(&expression, &zone, from, 8);
+        // It gives up at once on a fixed time in some gaps: Casey went from 00:01 to 03:01 in October 2022.
+        prop_assume!(!theirs.is_empty());
+        prop_assert_eq!(our_slots(&expression, &zone, from, 8), theirs, "{} in {} from {}", expression, name, second(from));
     }
 }

@@ -1,3 +1,5 @@
+//! What is read of the age of data, and what follows.
+
 use std::sync::Arc;
 use std::time::Duration;
 

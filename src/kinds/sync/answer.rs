@@ -62,7 +62,7 @@ fn diff(sync: &Sync<'_>, held: bool) -> Result<Report, Trouble> {
             (snapshot, weighed)
         }
     };
-    let samples = sync.samples(&mut snapshot, &mut weighed)?;
+    let samples = Sync::samples(&mut snapshot, &mut weighed)?;
     notes.extend(snapshot.notes.iter().chain(&weighed.verdict.notes).cloned());
     Ok(Report {
         held: held.map(|held| held.run),

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::yaml::decode::values::{OneOrMany, ScalarText};
-use crate::yaml::{Code, Decode, Decoder, Located, Node, section, words};
+use crate::yaml::{Code, Decode, Decoder, Located, Node, Value, section, words};
 
 section! {
     /// A column of the destination.
@@ -58,14 +58,6 @@ words! {
     }
 }
 
-words! {
-    /// What stands for a value that can't be read.
-    pub(super) enum OnBadWord {
-        /// No value.
-        Null = "null",
-    }
-}
-
 /// What stands for a value that can't be read: so far only that there is none, which YAML may write as a
 /// word or as its own null.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,8 +68,12 @@ impl Decode for OnBad {
 
     fn decode(node: &Node<'_>, cx: &mut Decoder) -> Option<Self> {
         match &node.value {
-            crate::yaml::Value::Null => Some(Self),
-            _ => OnBadWord::decode(node, cx).map(|_| Self),
+            Value::Null => Some(Self),
+            Value::Text(text) if text == "null" => Some(Self),
+            _ => {
+                cx.wrong_type(node, Self::EXPECTS);
+                None
+            }
         }
     }
 }

@@ -44,11 +44,6 @@ section! {
 }
 
 impl SyncSpec {
-    /// Its mode.
-    pub(super) fn mode(&self) -> Mode {
-        self.mode.as_ref().expect("a section without a mode is refused").value
-    }
-
     /// Whether what is read must be found again row by row, also without a key: to tell what a replacement
     /// changes.
     pub(super) fn needs_index(&self) -> bool {

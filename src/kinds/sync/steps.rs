@@ -72,7 +72,6 @@ pub(super) struct Snapshot {
 /// A read beside what the destination holds, which is locked from here on.
 pub(super) struct Weighed {
     pub(super) session: Session,
-    pub(super) found: Found,
     pub(super) before: Before,
     pub(super) columns: Vec<Column>,
     pub(super) effect: Effect,
@@ -263,10 +262,10 @@ impl<'a> Sync<'a> {
         let mode = self.mode(&snapshot.layout);
         let effect = self.effect(mode, &snapshot.layout, &found)?;
         let (diff, base) = self.compare(snapshot, &mut session, &found, (mode, effect))?;
-        let (diff, after) = self.after(snapshot, &before, &found, (effect, diff, base.as_ref()));
+        let (diff, after) = Self::after(snapshot, &before, &found, (effect, diff, base.as_ref()));
         let verdict = self.judge(snapshot, &before, &found, (&diff, after));
         self.tools.go_on()?;
-        Ok(Weighed { session, found, before, columns, effect, diff, base, after, verdict })
+        Ok(Weighed { session, before, columns, effect, diff, base, after, verdict })
     }
 
     /// The read began from what the destination said then; it must say so still.
@@ -335,7 +334,6 @@ impl<'a> Sync<'a> {
 
     /// The difference, also where nothing could be compared, and how many rows there are after it.
     fn after(
-        &self,
         snapshot: &Snapshot,
         before: &Before,
         found: &Found,
@@ -450,7 +448,7 @@ impl<'a> Sync<'a> {
         snapshot: &mut Snapshot,
         weighed: &mut Weighed,
     ) -> Result<Samples, Trouble> {
-        let samples = self.samples(snapshot, weighed)?;
+        let samples = Self::samples(snapshot, weighed)?;
         let path = snapshot.stage.keep()?;
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
         let held = Held {
@@ -476,7 +474,6 @@ impl<'a> Sync<'a> {
 
     /// Keys of some rows that would change.
     pub(super) fn samples(
-        &self,
         snapshot: &mut Snapshot,
         weighed: &mut Weighed,
     ) -> Result<Samples, Trouble> {

@@ -3,6 +3,10 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
 
 use super::intake::Intake;
 use super::layout::Layout;
@@ -12,10 +16,10 @@ use super::stage::Stage;
 use super::tools::Tools;
 use super::trouble::Trouble;
 use super::value::{Values, shown};
-use crate::clock::SimClock;
+use crate::clock::{Clock, SimClock, SystemClock};
 use crate::kinds::given::{Given, Surroundings};
 use crate::kinds::grant::{Access, Grants};
-use crate::kinds::output::{Output, Outputs};
+use crate::kinds::output::Outputs;
 use crate::kinds::process::environment;
 use crate::kinds::wire::Shared;
 use crate::kinds::{AttemptContext, Setting, Stop, StopReason, Work};
@@ -34,6 +38,32 @@ pub(super) fn spec(text: &str) -> Located<SyncSpec> {
     spec.expect("nothing was reported")
 }
 
+/// Simulated time whose waits end at the latest when they would in real time. A lock may be held for a moment
+/// by a child that another test has just started, and nobody moves the time while that is waited for.
+struct Patient(SimClock);
+
+#[async_trait]
+impl Clock for Patient {
+    fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+
+    fn passed(&self) -> Duration {
+        self.0.passed()
+    }
+
+    async fn sleep_until(&self, at: Timestamp) {
+        self.0.sleep_until(at).await;
+    }
+
+    async fn sleep(&self, time: Duration) {
+        tokio::select! {
+            () = self.0.sleep(time) => {}
+            () = SystemClock.sleep(time) => {}
+        }
+    }
+}
+
 /// A folder, a clock and a runtime, from which attempts are made.
 pub(super) struct Bench {
     pub(super) dir: tempfile::TempDir,
@@ -47,7 +77,6 @@ pub(super) struct Bench {
 pub(super) struct Attempt {
     pub(super) tools: Tools,
     pub(super) pull: tokio::sync::watch::Sender<Option<StopReason>>,
-    pub(super) output: Output,
 }
 
 impl Bench {
@@ -80,9 +109,9 @@ impl Bench {
             started_at: "2026-03-01T12:00:00Z".parse().unwrap(),
             work: Arc::new(Work::Sync(Box::new(self::spec(spec)))),
             setting: Arc::new(setting),
-            output: output.clone(),
+            output,
             stop,
-            clock: Arc::new(self.clock.clone()),
+            clock: Arc::new(Patient(self.clock.clone())),
         };
         let inherited = environment::inherited();
         let (access, network) = (Access::new(None, self.dir.path()), Shared::default());
@@ -97,13 +126,13 @@ impl Bench {
             let given = Given::new(&attempt, around, &grants, &[], std::iter::empty()).unwrap();
             Tools::new(&attempt, around, &given)
         });
-        Attempt { tools, pull, output }
+        Attempt { tools, pull }
     }
 
     /// Lets time pass while something waits for the end of processes: they are looked at again and again, by
     /// the clock.
     pub(super) fn ticking<T>(&self, what: impl FnOnce() -> T) -> T {
-        let step = std::time::Duration::from_millis(1);
+        let step = Duration::from_millis(1);
         let (over, running) = std::sync::mpsc::channel::<()>();
         std::thread::scope(|scope| {
             let clock = &self.clock;
@@ -132,14 +161,13 @@ impl Bench {
         let attempt = self.attempt(text);
         let spec = spec(text);
         let start = Start { now: attempt.tools.now(), ..Start::default() };
-        self.take(text, &attempt, |intake| {
+        Self::take(text, &attempt, |intake| {
             spec.source.read(&attempt.tools, &start, intake).map(drop)
         })
     }
 
     /// Gives an intake what a closure has for it; gives its rows as `a=1 b=null`, one a line.
     pub(super) fn take(
-        &self,
         text: &str,
         attempt: &Attempt,
         give: impl FnOnce(&mut Intake<'_>) -> Result<(), Trouble>,

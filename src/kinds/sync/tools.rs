@@ -114,16 +114,11 @@ impl Tools {
 
     /// Fills in a text; `key` names it where that fails.
     pub(super) fn render(&self, key: &str, text: &str) -> Result<String, Trouble> {
-        self.render_with(key, text, &self.values)
+        Self::render_with(key, text, &self.values)
     }
 
     /// The same with other values.
-    pub(super) fn render_with(
-        &self,
-        key: &str,
-        text: &str,
-        values: &Json,
-    ) -> Result<String, Trouble> {
+    pub(super) fn render_with(key: &str, text: &str, values: &Json) -> Result<String, Trouble> {
         template::render(text, values)
             .map(std::borrow::Cow::into_owned)
             .map_err(|error| Trouble::config(format!("can't fill in `{key}`: {error}")))

@@ -114,11 +114,6 @@ impl Trouble {
         self
     }
 
-    /// TODO(skeleton): goes with the last part that is not built.
-    pub(super) fn unbuilt(what: &str) -> Self {
-        Self::config(format!("`{what}` is not built yet"))
-    }
-
     fn class(&self) -> FailureClass {
         let by_ending = match self.ending {
             Ending::Cancelled => FailureClass::Cancelled,

@@ -1,3 +1,5 @@
+//! What is told of sections that can not work.
+
 use std::collections::BTreeMap;
 
 use crate::kinds::template::Names;

@@ -18,7 +18,7 @@ use super::super::trouble::{Ending, Trouble};
 use super::super::value::{Value, Values};
 use super::super::wire::{Repeat, Request, Side, Terms, Wire, address};
 use super::super::written::{append, key_alone, key_of};
-use super::{Each, Found, Moves, Shape, kept};
+use super::{Found, Moves, Shape, kept};
 use crate::yaml::decode::values::{Entries, ScalarText};
 use crate::yaml::{Located, section, words};
 
@@ -79,10 +79,6 @@ impl HttpRecords {
 }
 
 impl Session {
-    pub(super) fn current(&mut self, _each: Each<'_>) -> Result<(), Trouble> {
-        Err(Trouble::config("an HTTP destination can't show its rows"))
-    }
-
     pub(super) fn commit(self, work: &mut Work<'_>, ledger: &Ledger) -> Result<(), Trouble> {
         let columns = work.columns.to_vec();
         self.carry_out(&columns, &mut |each| work.moves(each), ledger)
@@ -105,7 +101,7 @@ impl Session {
                 Move::Insert(row) | Move::Update(row) => self.send(&wire, columns, row),
                 Move::Delete(key) => self.delete(&wire, columns, key),
             };
-            done.map_err(|trouble| self.at(trouble, columns, step, sent))?;
+            done.map_err(|trouble| Self::at(trouble, columns, step, sent))?;
             sent += 1;
             Ok(())
         })?;
@@ -168,7 +164,7 @@ impl Session {
         let mut headers = Vec::new();
         for (name, text) in &self.section.headers.0 {
             let key = format!("headers.{}", name.value);
-            let value = self.tools.render_with(&key, &text.value.0, &values)?;
+            let value = Tools::render_with(&key, &text.value.0, &values)?;
             headers.push((name.value.clone(), value));
         }
         let name = self.section.idempotency_header.as_deref().unwrap_or("Idempotency-Key");
@@ -208,7 +204,7 @@ impl Session {
             (name.clone(), value)
         });
         let values = self.values(plain.collect());
-        address(key, &self.tools.render_with(key, &text.value, &values)?)
+        address(key, &Tools::render_with(key, &text.value, &values)?)
     }
 
     fn values(&self, record: Map<String, Json>) -> Json {
@@ -220,7 +216,7 @@ impl Session {
     }
 
     /// A trouble with its record, and with what is done already.
-    fn at(&self, mut trouble: Trouble, columns: &[Column], step: Move<'_>, sent: u64) -> Trouble {
+    fn at(mut trouble: Trouble, columns: &[Column], step: Move<'_>, sent: u64) -> Trouble {
         if trouble.ending == Ending::Cancelled {
             trouble.message = match sent {
                 0 => return trouble,

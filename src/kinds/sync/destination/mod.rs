@@ -175,7 +175,7 @@ impl Session {
             Self::Jsonl(session) => session.current(each),
             Self::Parquet(session) => session.current(each),
             Self::GoogleSheets(session) => session.current(each),
-            Self::Http(session) => session.current(each),
+            Self::Http(_) => Err(Trouble::config("an HTTP API can't show its rows")),
         }
     }
 

@@ -243,16 +243,6 @@ impl<'a> Intake<'a> {
         self.progress.add_bytes(bytes);
     }
 
-    /// Rows taken so far, those left out included.
-    pub(super) fn rows(&self) -> u64 {
-        self.tally.taken
-    }
-
-    /// The columns as they are so far; none before the source declared them where the job names none.
-    pub(super) fn columns(&self) -> &[Column] {
-        &self.layout.columns
-    }
-
     fn begin(&mut self) -> Result<(), Trouble> {
         self.tally.taken += 1;
         self.room.row.clear();

@@ -15,7 +15,7 @@ const TWO: &str = "id: { from: \"Booking #\", type: int, key: true }, port: { ty
 /// Gives rows of texts under headers; what came of it.
 fn table(text: &str, headers: &[&str], rows: &[&[&str]]) -> Result<Vec<String>, String> {
     let (bench, rules) = (Bench::new(), HeaderRules { folded: true, no_duplicates: false });
-    let taken = bench.take(text, &bench.attempt(text), |intake| {
+    let taken = Bench::take(text, &bench.attempt(text), |intake| {
         let header = intake.header(headers, rules, &|index| format!("field {}", index + 1))?;
         for (at, row) in rows.iter().enumerate() {
             let field =
@@ -29,7 +29,7 @@ fn table(text: &str, headers: &[&str], rows: &[&[&str]]) -> Result<Vec<String>, 
 
 fn records(text: &str, records: &[&str]) -> Result<Vec<String>, String> {
     let bench = Bench::new();
-    let taken = bench.take(text, &bench.attempt(text), |intake| {
+    let taken = Bench::take(text, &bench.attempt(text), |intake| {
         for (at, record) in records.iter().enumerate() {
             intake.json(&format!("line {}", at + 1), record)?;
         }
@@ -81,12 +81,11 @@ fn unknown_columns_are_ignored_told_refused_or_kept() {
     assert_eq!(kept, ["id=1 port=OSL unknown={\"alfa\":\"a\",\"zeta\":\"z\"}"]);
     let (bench, text) = (Bench::new(), job(TWO, ""));
     let attempt = bench.attempt(&text);
-    bench
-        .take(&text, &attempt, |intake| {
-            intake.json(&"line 1", "{\"Booking #\":1,\"port\":\"a\",\"new\":1}")?;
-            intake.json(&"line 2", "{\"Booking #\":2,\"port\":\"a\",\"new\":1}")
-        })
-        .unwrap();
+    Bench::take(&text, &attempt, |intake| {
+        intake.json(&"line 1", "{\"Booking #\":1,\"port\":\"a\",\"new\":1}")?;
+        intake.json(&"line 2", "{\"Booking #\":2,\"port\":\"a\",\"new\":1}")
+    })
+    .unwrap();
     assert_eq!(bench.said(&attempt).matches("no column takes `new`").count(), 1, "told once");
 }
 

@@ -44,10 +44,10 @@ impl Bench {
 
     /// Runs a job; gives its result as people see it.
     pub(super) fn run(&self, text: &str) -> String {
-        self.run_as(text, &self.attempt(text))
+        Self::run_as(text, &self.attempt(text))
     }
 
-    pub(super) fn run_as(&self, text: &str, attempt: &Attempt) -> String {
+    pub(super) fn run_as(text: &str, attempt: &Attempt) -> String {
         match pipeline(&spec(text), &attempt.tools) {
             Ok(note) => note,
             Err(trouble) => format!("{}: {}", trouble.ending.word(), trouble.message),
@@ -184,7 +184,7 @@ fn a_stop_leaves_everything_as_it_was() {
     bench.many(9);
     let attempt = bench.attempt(&job(MIRROR));
     attempt.pull.send_replace(Some(StopReason::Cancelled));
-    let told = bench.run_as(&job(MIRROR), &attempt);
+    let told = Bench::run_as(&job(MIRROR), &attempt);
     assert!(told.starts_with("cancelled"), "{told}");
     assert_eq!((bench.held(), bench.ledger()), (before, ledger));
     assert_eq!(bench.kept(), Vec::<String>::new());

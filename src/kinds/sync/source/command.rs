@@ -144,7 +144,7 @@ mod tests {
                     }
                 });
                 let read = || {
-                    bench.take(&text, &attempt, |intake| {
+                    Bench::take(&text, &attempt, |intake| {
                         spec.source.read(&attempt.tools, &start, intake).map(drop)
                     })
                 };

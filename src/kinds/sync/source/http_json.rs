@@ -173,7 +173,7 @@ impl HttpJson {
         if let Some(values) = values.as_object_mut() {
             values.insert("cursor".to_owned(), cursor.into());
         }
-        let render = |key: &str, text: &str| tools.render_with(key, text, &values);
+        let render = |key: &str, text: &str| Tools::render_with(key, text, &values);
         let mut url = address("url", &render("url", &self.url.value)?)?;
         for (name, text) in &self.params.0 {
             let value = render(&format!("params.{}", name.value), &text.value.0)?;

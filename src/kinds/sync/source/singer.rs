@@ -136,7 +136,7 @@ impl Singer {
         let mut config = Map::new();
         for (key, value) in &self.config.0 {
             let key = &key.value;
-            let value = filled(&format!("source.config.{key}"), value, tools, &values)?;
+            let value = filled(&format!("source.config.{key}"), value, &values)?;
             config.insert(key.clone(), value);
         }
         Ok(config)
@@ -240,17 +240,17 @@ fn has_none(trouble: &Trouble) -> bool {
 }
 
 /// A part of the configuration with its texts filled in.
-fn filled(key: &str, value: &Json, tools: &Tools, values: &Json) -> Result<Json, Trouble> {
+fn filled(key: &str, value: &Json, values: &Json) -> Result<Json, Trouble> {
     Ok(match value {
-        Json::String(text) => Json::String(tools.render_with(key, text, values)?),
+        Json::String(text) => Json::String(Tools::render_with(key, text, values)?),
         Json::Array(items) => {
-            let items = items.iter().map(|item| filled(key, item, tools, values));
+            let items = items.iter().map(|item| filled(key, item, values));
             Json::Array(items.collect::<Result<_, _>>()?)
         }
         Json::Object(map) => {
             let mut all = Map::new();
             for (name, value) in map {
-                let value = filled(&format!("{key}.{name}"), value, tools, values)?;
+                let value = filled(&format!("{key}.{name}"), value, values)?;
                 all.insert(name.clone(), value);
             }
             Json::Object(all)

@@ -159,7 +159,7 @@ mod tests {
         let spec = spec(&text);
         let cursor = cursor.map(str::to_owned);
         let start = Start { cursor, now: attempt.tools.now(), ..Start::default() };
-        bench.take(&text, &attempt, |intake| {
+        Bench::take(&text, &attempt, |intake| {
             spec.source.read(&attempt.tools, &start, intake).map(drop)
         })
     }

@@ -267,7 +267,7 @@ impl Stand {
         let start = Start { now: attempt.tools.now(), ..start };
         let spec = spec(text);
         let mut came = Came::Unchanged;
-        let rows = self.bench.take(text, &attempt, |intake: &mut Intake<'_>| {
+        let rows = Bench::take(text, &attempt, |intake: &mut Intake<'_>| {
             came = spec.source.read(&attempt.tools, &start, intake)?;
             Ok(())
         })?;

@@ -179,10 +179,10 @@ impl Place {
 
     /// Reads the manifest; its text where that is none.
     pub(super) fn manifest(&self) -> Result<Option<Result<Manifest, String>>, Trouble> {
-        self.read(&self.manifest_path())
+        Self::read(&self.manifest_path())
     }
 
-    fn read(&self, path: &Path) -> Result<Option<Result<Manifest, String>>, Trouble> {
+    fn read(path: &Path) -> Result<Option<Result<Manifest, String>>, Trouble> {
         match fs::read(path) {
             Ok(bytes) => Ok(Some(Manifest::read(String::from_utf8_lossy(&bytes).into_owned()))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -193,7 +193,7 @@ impl Place {
     /// Finishes the commit of one file that a crash cut short, or takes it back; gives the manifest then.
     pub(super) fn recover(&self) -> Result<Option<Result<Manifest, String>>, Trouble> {
         let next = self.next_manifest_path();
-        if let Some(prepared) = self.read(&next)? {
+        if let Some(prepared) = Self::read(&next)? {
             let file = self.file(&self.name);
             let is_there = |manifest: &Manifest| manifest.files.iter().all(|entry| entry.is(&file));
             if prepared.is_ok_and(|manifest| is_there(&manifest)) {

@@ -1,3 +1,5 @@
+//! Files written by commits, by commits that are killed, and by others; read back.
+
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;

@@ -7,7 +7,7 @@ use crate::model::RunId;
 fn again(bench: &Bench, text: &str, run: i64) -> String {
     let mut attempt = bench.attempt(text);
     (attempt.tools.run, attempt.tools.no) = (RunId(run), 2);
-    bench.run_as(text, &attempt)
+    Bench::run_as(text, &attempt)
 }
 
 #[test]
@@ -25,7 +25,7 @@ fn rows_of_a_run_are_added_once_however_often_it_tries() {
         bench.clock.advance(std::time::Duration::from_secs(60));
         let mut next = bench.attempt(&job);
         next.tools.run = RunId(2);
-        bench.run_as(&job, &next);
+        Bench::run_as(&job, &next);
         assert_eq!(bench.count(), 4, "{mode}");
         std::fs::remove_dir_all(bench.path("sync")).unwrap();
         bench.clock.advance(std::time::Duration::from_secs(60));

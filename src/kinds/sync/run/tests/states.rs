@@ -48,7 +48,7 @@ fn the_destination_is_right_where_the_copy_is_another() {
     let other = std::fs::read_to_string(&copy).unwrap().replace("\"rows\":3", "\"rows\":7");
     std::fs::write(&copy, other).unwrap();
     let attempt = bench.attempt(&job(MIRROR));
-    assert!(bench.run_as(&job(MIRROR), &attempt).starts_with("committed"));
+    assert!(Bench::run_as(&job(MIRROR), &attempt).starts_with("committed"));
     assert!(bench.said(&attempt).contains("destination's counts"), "{}", bench.said(&attempt));
     assert_eq!(Some(std::fs::read_to_string(&copy).unwrap()), bench.ledger());
     // A copy that is gone is no loss.

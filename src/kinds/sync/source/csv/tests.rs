@@ -1,3 +1,5 @@
+//! CSV as it is and as it should not be.
+
 use std::path::Path;
 
 use super::rows::{Next, Rows};
@@ -213,7 +215,7 @@ fn a_probe_by_time_counts_only_for_a_file_that_has_settled() {
     let (attempt, spec) = (bench.attempt(text), spec(text));
     let read = |start: &Start| {
         let mut read = None;
-        let take = bench.take(text, &attempt, |intake| {
+        let take = Bench::take(text, &attempt, |intake| {
             read = Some(spec.source.read(&attempt.tools, start, intake)?);
             Ok(())
         });

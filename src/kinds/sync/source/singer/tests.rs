@@ -1,3 +1,5 @@
+//! What taps say, and what becomes of it.
+
 mod real;
 
 use serde_json::{Value as Json, json};
@@ -36,7 +38,7 @@ fn read(bench: &Bench, script: &str, text: &str, start: &Start) -> Result<Seen, 
     let (attempt, spec) = (bench.attempt(text), spec(text));
     let mut left = None;
     let mut take = || {
-        bench.take(text, &attempt, |intake| {
+        Bench::take(text, &attempt, |intake| {
             let read = spec.source.read(&attempt.tools, start, intake)?;
             let Read::All { left: found } = read else { panic!("a tap has no probe") };
             left = found;
