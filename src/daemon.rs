@@ -30,10 +30,10 @@ use crate::engine::credentials::Credentials;
 use crate::engine::dispatch::{Channels, Dispatcher, Drain, Parts};
 use crate::engine::reload::{self, Load, Reloader, tell_bad_files};
 use crate::engine::{Handle, View, retention};
-use crate::kinds::Kinds;
 use crate::kinds::grant;
 use crate::kinds::output::Outputs;
 use crate::kinds::process::{self, orphans};
+use crate::kinds::{Kinds, Leaving};
 use crate::model::{NodeId, RunId, RunState};
 use crate::plan::state::Seats;
 use crate::spec::config::{self, Config};
@@ -219,11 +219,13 @@ async fn serve(
     let shutdown = CancellationToken::new();
     let keeper = keeper(settings, data, &clock, outputs.redactor()).await;
     let tending = tokio::spawn(Arc::clone(&keeper).run(shutdown.clone()));
+    let kinds = Kinds::new(&data.path, Some(Arc::clone(&keeper)));
+    let leaving = kinds.leaving();
     let mut dispatcher = Dispatcher::new(
         Parts {
             store: Arc::clone(store),
             clock: Arc::clone(&clock),
-            perform: Arc::new(Kinds::new(&data.path, Some(Arc::clone(&keeper)))),
+            perform: Arc::new(kinds),
             node,
             outputs: outputs.clone(),
             seats: seats(settings),
@@ -246,7 +248,7 @@ async fn serve(
         }
     }));
     let door = tokio::spawn(server.serve(shutdown.clone()));
-    let signals = tokio::spawn(heed_signals(engine, drain, Arc::clone(&clock)));
+    let signals = tokio::spawn(heed_signals(engine, (drain, leaving), Arc::clone(&clock)));
     dispatcher.give_up(going_on);
     // Ready means that the jobs are in force, and that what an earlier daemon left is settled.
     dispatcher.step().await;
@@ -413,7 +415,11 @@ fn tell_systemd(states: &[sd_notify::NotifyState<'_>]) {
 }
 
 /// TERM and INT stop in order, a second one at once; HUP reads the jobs folder again.
-async fn heed_signals(engine: Handle, drain: watch::Sender<Drain>, clock: Arc<dyn Clock>) {
+async fn heed_signals(
+    engine: Handle,
+    (drain, leaving): (watch::Sender<Drain>, Leaving),
+    clock: Arc<dyn Clock>,
+) {
     let streams = (
         signal(SignalKind::terminate()),
         signal(SignalKind::interrupt()),
@@ -430,6 +436,7 @@ async fn heed_signals(engine: Handle, drain: watch::Sender<Drain>, clock: Arc<dy
             _ = hup.recv() => read_again(&engine).await,
         }
     }
+    leaving.begin();
     tell_systemd(&[sd_notify::NotifyState::Stopping]);
     let running = engine.view().running;
     tracing::info!(running, "stopping: nothing starts any more (a second signal stops at once)");

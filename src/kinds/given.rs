@@ -12,7 +12,7 @@ use serde_json::{Value as Json, json};
 use super::command::Run;
 use super::grant::{Access, Grants};
 use super::process::environment;
-use super::{AttemptContext, template, wire};
+use super::{AttemptContext, Leaving, template, wire};
 use crate::model::{Cause, Failure, FailureClass};
 use crate::yaml::Located;
 
@@ -30,6 +30,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) access: &'a Access,
     /// What attempts share of the network.
     pub(super) network: &'a wire::Shared,
+    /// Whether the daemon is going down.
+    pub(super) leaving: &'a Leaving,
 }
 
 /// What one attempt is given.

@@ -19,6 +19,7 @@ mod work;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -132,5 +133,23 @@ impl Stop {
             Ok(Some(reason)) => reason,
             Ok(None) | Err(_) => std::future::pending().await,
         }
+    }
+}
+
+/// Whether the daemon was told to go down. Attempts may still end in good order, but whoever told the daemon
+/// may have told the programs of its jobs too: systemd does.
+#[derive(Clone, Debug, Default)]
+pub struct Leaving(Arc<AtomicBool>);
+
+impl Leaving {
+    /// The daemon is going down from now on.
+    pub fn begin(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether it is.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
     }
 }

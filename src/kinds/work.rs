@@ -19,7 +19,7 @@ use super::process::environment;
 use super::sync::{self, SyncSpec};
 use super::template::{self, Names};
 use super::wire;
-use super::{AttemptContext, Perform};
+use super::{AttemptContext, Leaving, Perform};
 use crate::credentials::keeper::Keeper;
 use crate::model::{CredentialName, Failure, Outcome};
 use crate::yaml::decode::choice::OneOf;
@@ -157,6 +157,7 @@ pub struct Kinds {
     data_dir: PathBuf,
     inherited: Vec<(OsString, OsString)>,
     network: wire::Shared,
+    leaving: Leaving,
     access: Access,
 }
 
@@ -169,12 +170,19 @@ impl Kinds {
             data_dir: environment::spelled(data_dir),
             inherited: environment::inherited(),
             network: wire::Shared::default(),
+            leaving: Leaving::default(),
             access: Access::new(keeper, data_dir),
         }
     }
 }
 
 impl Kinds {
+    /// Where it is told that the daemon is going down.
+    #[must_use]
+    pub fn leaving(&self) -> Leaving {
+        self.leaving.clone()
+    }
+
     /// Answers a question about a sync job; the attempt says whose, with what, and how it is stopped.
     pub async fn ask_sync(
         &self,
@@ -191,6 +199,7 @@ impl Kinds {
             data_dir: &self.data_dir,
             access: &self.access,
             network: &self.network,
+            leaving: &self.leaving,
         }
     }
 }

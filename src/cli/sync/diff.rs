@@ -92,6 +92,9 @@ fn labelled(word: &str, text: &str, width: usize, lines: &mut Vec<String>) {
 /// What to type next.
 fn next(job: &str, report: &Report) -> String {
     match (report.held, report.tripped.is_empty()) {
+        (Some(_), _) if report.moved => {
+            format!("it can't be approved any more; read and judge anew: jadactl run {job} --wait")
+        }
         (Some(run), _) => format!("commit exactly this once: jadactl sync approve {job} {run}"),
         (None, false) => format!("a run would be held: jadactl run {job} --wait"),
         (None, true) => format!("no guard trips: jadactl run {job} --wait"),
@@ -109,6 +112,7 @@ mod tests {
         let keys = |from: u32, to: u32| (from..to).map(|n| format!("B-{n}")).collect();
         Report {
             held: Some(RunId(12)),
+            moved: false,
             read_at,
             rows: 3,
             bad: 1,
@@ -137,6 +141,10 @@ mod tests {
     #[test]
     fn a_report_reads_well_at_eighty_columns() {
         let held = lines("port-sheet", &report(), 80);
+        let moved = lines("port-sheet", &Report { moved: true, ..report() }, 80);
+        let last =
+            "it can't be approved any more; read and judge anew: jadactl run port-sheet --wait";
+        assert_eq!(moved.last().map(String::as_str), Some(last));
         let fresh = Report { held: None, tripped: Vec::new(), ..report() };
         let all = [held, lines("port-sheet", &fresh, 80)].concat();
         assert!(all.iter().all(|line| line.chars().count() <= 80), "{all:#?}");

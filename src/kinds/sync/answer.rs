@@ -64,8 +64,10 @@ fn diff(sync: &Sync<'_>, held: bool) -> Result<Report, Trouble> {
     };
     let samples = Sync::samples(&mut snapshot, &mut weighed)?;
     notes.extend(snapshot.notes.iter().chain(&weighed.verdict.notes).cloned());
+    let moved = held.as_ref().is_some_and(|held| held.digest != weighed.diff.digest);
     Ok(Report {
         held: held.map(|held| held.run),
+        moved,
         read_at: snapshot.read_at,
         rows: snapshot.stage.rows(),
         bad: snapshot.bad,

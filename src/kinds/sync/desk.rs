@@ -65,6 +65,8 @@ pub enum Answer {
 pub struct Report {
     /// The run whose held snapshot it is; nothing for a fresh read.
     pub held: Option<RunId>,
+    /// Whether the destination moved since it was held, so that it can't be approved any more.
+    pub moved: bool,
     /// When it was read.
     pub read_at: Timestamp,
     /// Rows that were read.

@@ -7,6 +7,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 use serde::Serialize;
@@ -19,15 +20,46 @@ use super::trouble::{Ending, Trouble};
 /// Files of rows that were put aside and of states from before a change, that are kept of each.
 const OLD_KEPT: usize = 5;
 
+/// How long a run waits for who looks at the job's sync, and how often it tries.
+const PATIENCE: Duration = Duration::from_secs(60);
+const AGAIN: Duration = Duration::from_millis(200);
+
 /// The right to work on a job's syncs: one at a time, whoever it is. Over when it is dropped, or its
 /// process dies.
 pub(super) struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // A program that is being started elsewhere may hold a copy of the open file for a moment yet, and
+        // the lock with it, unless it is undone here.
+        let _gone_with_the_file = flock(&self.file, FlockOperation::Unlock);
+    }
 }
 
 impl Lock {
+    /// Takes it for a run: somebody who only looks may have it for a while.
+    pub(super) fn wait(tools: &Tools) -> Result<Self, Trouble> {
+        let clock = &tools.clock;
+        let began = clock.passed();
+        loop {
+            if let Some(lock) = Self::if_free(tools)? {
+                return Ok(lock);
+            }
+            if clock.passed().saturating_sub(began) >= PATIENCE {
+                return Err(taken(tools));
+            }
+            tools.wait(clock.sleep(AGAIN))?;
+        }
+    }
+
     /// Takes it, or says who else may have it.
     pub(super) fn take(tools: &Tools) -> Result<Self, Trouble> {
+        Self::if_free(tools)?.ok_or_else(|| taken(tools))
+    }
+
+    fn if_free(tools: &Tools) -> Result<Option<Self>, Trouble> {
         let folder = tools.folder();
         let path = folder.join("lock");
         let fault = |error: io::Error| scratch(&path, &error);
@@ -36,17 +68,19 @@ impl Lock {
         let options = options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let file = options.open(&path).map_err(fault)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Self { _file: file }),
-            Err(rustix::io::Errno::WOULDBLOCK) => {
-                let message = format!(
-                    "another run of `{}`, or a `jadactl sync` on it, is under way: wait for its end",
-                    tools.job
-                );
-                Err(Trouble { may_help: Some(true), ..Trouble::new(Ending::State, message) })
-            }
+            Ok(()) => Ok(Some(Self { file })),
+            Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
             Err(error) => Err(fault(error.into())),
         }
     }
+}
+
+fn taken(tools: &Tools) -> Trouble {
+    let message = format!(
+        "another run of `{}`, or a `jadactl sync` on it, is under way: wait for its end",
+        tools.job
+    );
+    Trouble { may_help: Some(true), ..Trouble::new(Ending::State, message) }
 }
 
 /// Removes what attempts that died left behind, and the oldest of what is kept. `stage` is held.

@@ -61,7 +61,7 @@ async fn threaded<T: Send + 'static>(
 
 /// Runs a sync to its end; gives what it says of itself.
 pub(super) fn pipeline(spec: &SyncSpec, tools: &Tools) -> Result<String, Trouble> {
-    let _lock = folder::Lock::take(tools)?;
+    let _lock = folder::Lock::wait(tools)?;
     let sync = Sync::new(spec, tools)?;
     let stage = held::load(&sync.folder).ok().flatten().map(|held| held.stage);
     folder::sweep(&sync.folder, stage.as_deref());
@@ -89,6 +89,10 @@ pub(super) fn pipeline(spec: &SyncSpec, tools: &Tools) -> Result<String, Trouble
         return Err(hold(&sync, snapshot, weighed));
     }
     let bad = snapshot.bad;
+    if spec.source.is_a_program() {
+        // Once more: the same signal may have reached us later than the program.
+        tools.trust_a_program()?;
+    }
     sync.commit(snapshot, weighed).map(|changes| committed(changes, bad))
 }
 

@@ -22,7 +22,7 @@ use crate::kinds::grant::{Access, Grants};
 use crate::kinds::output::Outputs;
 use crate::kinds::process::environment;
 use crate::kinds::wire::Shared;
-use crate::kinds::{AttemptContext, Setting, Stop, StopReason, Work};
+use crate::kinds::{AttemptContext, Leaving, Setting, Stop, StopReason, Work};
 use crate::model::{Cause, JobName, NodeId, RunId};
 use crate::yaml::{self, Decode, Decoder, Located, Source};
 
@@ -120,6 +120,7 @@ impl Bench {
             data_dir: self.dir.path(),
             access: &access,
             network: &network,
+            leaving: &Leaving::default(),
         };
         let tools = self.runtime.block_on(async {
             let grants = Grants::take(&access, &[], &attempt).await.unwrap();

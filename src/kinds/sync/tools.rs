@@ -17,7 +17,7 @@ use crate::credentials::keeper::Keeper;
 use crate::kinds::given::{Given, Surroundings};
 use crate::kinds::output::Output;
 use crate::kinds::template;
-use crate::kinds::{AttemptContext, Setting, Stop, wire};
+use crate::kinds::{AttemptContext, Leaving, Setting, Stop, wire};
 use crate::model::{AttemptNo, JobName, RunId};
 
 /// Everything that an attempt's pipeline may use. Owned, since it goes to a thread of its own.
@@ -34,6 +34,8 @@ pub(in crate::kinds) struct Tools {
     pub(super) keeper: Option<Arc<Keeper>>,
     /// What attempts share of the network: clients, and budgets.
     pub(super) network: wire::Shared,
+    /// Whether the daemon is going down.
+    pub(super) leaving: Leaving,
     /// What templates see.
     pub(super) values: Json,
     /// What programs of the job are given.
@@ -62,6 +64,7 @@ impl Tools {
             setting: Arc::clone(&attempt.setting),
             keeper: around.access.shared_keeper(),
             network: Arc::clone(around.network),
+            leaving: around.leaving.clone(),
             values: given.values().clone(),
             env: given.environment(),
             data_dir: around.data_dir.to_owned(),
@@ -103,6 +106,15 @@ impl Tools {
             Some(_) => Err(Trouble::cancelled()),
             None => Ok(()),
         }
+    }
+
+    /// Says whether what a program printed may count: where the daemon is going down, the program may have been
+    /// told to end as well, and many end with exit code 0 in the middle of their data then.
+    pub(super) fn trust_a_program(&self) -> Result<(), Trouble> {
+        if self.leaving.has_begun() {
+            return Err(Trouble::cut_short());
+        }
+        Ok(())
     }
 
     /// Writes a line into the attempt's output.
@@ -182,6 +194,7 @@ pub(super) mod stand {
                 setting: Arc::new(setting),
                 keeper: None,
                 network: Arc::default(),
+                leaving: Leaving::default(),
                 values: serde_json::json!({ "params": {} }),
                 env: Vec::new(),
                 data_dir: dir.path().join("data"),

@@ -93,6 +93,13 @@ impl Trouble {
         Self::new(Ending::Cancelled, "it was stopped, and nothing was changed")
     }
 
+    /// The daemon is going down, and may not have been alone with that. Another try may help.
+    pub(super) fn cut_short() -> Self {
+        let message = "the daemon is going down, and the program that printed the data may have been \
+                       cut short by the same signal; nothing was changed";
+        Self { may_help: Some(true), ..Self::new(Ending::Cancelled, message) }
+    }
+
     /// Another try can't help, though the ending alone would not say so.
     #[must_use]
     pub(super) fn for_good(mut self) -> Self {
@@ -131,6 +138,7 @@ impl Trouble {
         match (by_ending, self.may_help) {
             (FailureClass::Transient, Some(false)) => FailureClass::Permanent,
             (FailureClass::Permanent, Some(true)) => FailureClass::Transient,
+            (FailureClass::Cancelled, Some(true)) => FailureClass::Lost,
             (class, _) => class,
         }
     }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
-use super::columns::Column;
+use super::columns::{Column, ColumnType};
 use super::desk::Sample;
 use super::layout::Layout;
 use super::map::{Room, Wrong};
@@ -241,6 +241,12 @@ impl<'a> Intake<'a> {
     /// Counts bytes that were read, for the progress.
     pub(super) fn bytes(&mut self, bytes: u64) {
         self.progress.add_bytes(bytes);
+        self.progress.rows(self.tally.taken);
+    }
+
+    /// The type of the cursor's column, where one is made of it.
+    pub(super) fn cursor_kind(&self) -> Option<ColumnType> {
+        self.tally.cursor().map(|at| self.layout.columns[at].kind)
     }
 
     fn begin(&mut self) -> Result<(), Trouble> {

@@ -137,6 +137,11 @@ impl Source {
         }
     }
 
+    /// Whether its rows are what a program printed.
+    pub(super) fn is_a_program(&self) -> bool {
+        matches!(self, Self::Command(_) | Self::Singer(_))
+    }
+
     /// Whether it reads on from where it ended by a state of its own.
     pub(super) fn keeps_state(&self) -> bool {
         matches!(self, Self::Singer(_))

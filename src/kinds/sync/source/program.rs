@@ -104,7 +104,7 @@ impl<'a> Running<'a> {
             return Err(Trouble::cancelled());
         }
         if ended.exit.status.success() {
-            return Ok(());
+            return self.tools.trust_a_program();
         }
         Err(Trouble::source(self.last_words(&ended)))
     }

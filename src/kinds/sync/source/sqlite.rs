@@ -5,11 +5,12 @@
 use rusqlite::types::{Null, ValueRef};
 use rusqlite::{Row, Statement};
 
+use super::super::columns::ColumnType;
 use super::super::intake::{HeaderRules, Intake};
 use super::super::sqlite_link::Link;
 use super::super::tools::Tools;
 use super::super::trouble::Trouble;
-use super::super::value::Cell;
+use super::super::value::{Cell, shortened};
 use super::query::{self, PARAMETER};
 use super::{Cursor, Read, Start};
 use crate::yaml::{Located, section};
@@ -62,12 +63,28 @@ impl SqliteQuery {
         let names: Vec<_> = names.iter().map(String::as_str).collect();
         let rules = HeaderRules { folded: false, no_duplicates: false };
         let header = intake.header(&names, rules, &|index| format!("column {}", index + 1))?;
+        let is_time = intake.cursor_kind() == Some(ColumnType::Timestamp);
+        let compared = self.compared(&names).filter(|_| is_time);
         let mut rows = statement.raw_query();
         for no in 1_u64.. {
             let Some(row) = link.told(rows.next())? else { break };
+            if let Some(at) = compared {
+                comparable(names[at], cell(row, at))?;
+            }
             intake.fields(&query::Place(no), &header, &|index| cell(row, index))?;
         }
         Ok(Read::All { left: None })
+    }
+
+    /// The column of the query that stands for the cursor, where the parameter is compared as it is: given to
+    /// a function, it is the job's to see to it.
+    fn compared(&self, names: &[&str]) -> Option<usize> {
+        const MARK: char = '\u{1}';
+        let field = &self.cursor.as_ref()?.field.value;
+        let (text, _) = query::renamed(&self.query.value, &MARK.to_string());
+        let given = |at: usize| text[..at].trim_end().ends_with('(');
+        let bare = text.match_indices(MARK).any(|(at, _)| !given(at));
+        names.iter().position(|name| name == field).filter(|_| bare)
     }
 
     fn bind(
@@ -94,6 +111,28 @@ impl SqliteQuery {
             (None, None) => statement.raw_bind_parameter(index, Null),
         })
     }
+}
+
+/// Refuses a time that is written in another way than the parameter: SQLite compares them as texts, and
+/// `2026-01-01 23:00:00` comes before `2026-01-01T01:00:00Z`. Such rows would be left out without a word.
+fn comparable(name: &str, cell: Cell<'_>) -> Result<(), Trouble> {
+    let (written, better) = match cell {
+        Cell::Text(text) if text.as_bytes().get(10) == Some(&b'T') && text.ends_with('Z') => {
+            return Ok(());
+        }
+        Cell::Text(text) => {
+            let better = format!("datetime({name}) >= datetime({PARAMETER})");
+            (format!("written `{}`", shortened(text, 40)), better)
+        }
+        Cell::Int(_) | Cell::Float(_) => {
+            ("a number".to_owned(), format!("{name} >= unixepoch({PARAMETER})"))
+        }
+        _ => return Ok(()),
+    };
+    Err(Trouble::config(format!(
+        "`{name}` is {written}, which SQLite can't compare with `{PARAMETER}`, a text like \
+         `2026-01-01T00:00:00Z`: write `{better}`, or the like, in `source.sqlite.query`"
+    )))
 }
 
 fn refused(link: &Link, error: &rusqlite::Error) -> Trouble {
@@ -154,12 +193,15 @@ mod tests {
     }
 
     fn from(bench: &Bench, query: &str, cursor: Option<&str>) -> Result<Vec<String>, Trouble> {
-        let text = job(query);
-        let attempt = bench.attempt(&text);
-        let spec = spec(&text);
+        from_job(bench, &job(query), cursor)
+    }
+
+    fn from_job(bench: &Bench, text: &str, cursor: Option<&str>) -> Result<Vec<String>, Trouble> {
+        let attempt = bench.attempt(text);
+        let spec = spec(text);
         let cursor = cursor.map(str::to_owned);
         let start = Start { cursor, now: attempt.tools.now(), ..Start::default() };
-        Bench::take(&text, &attempt, |intake| {
+        Bench::take(text, &attempt, |intake| {
             spec.source.read(&attempt.tools, &start, intake).map(drop)
         })
     }
@@ -176,6 +218,42 @@ mod tests {
         assert_eq!(rows, ["id=3 name=c cost=3.25"]);
         let all = "SELECT * FROM t WHERE :cursor IS NULL OR id > :cursor";
         assert_eq!(from(&bench, all, None).unwrap().len(), 3);
+    }
+
+    /// Reads one row with this time, in SQL, by a query with this condition.
+    fn since(at: &str, column: &str, condition: &str) -> String {
+        let bench = Bench::new();
+        let file = Connection::open(bench.path("a.db")).unwrap();
+        file.execute_batch(&format!("CREATE TABLE s AS SELECT 2 AS id, {at} AS at")).unwrap();
+        let text = format!(
+            "source: {{ sqlite: {{ path: a.db, query: 'SELECT id, at FROM s WHERE {condition}', \
+             cursor: {{ field: at }} }} }}\n\
+             columns: {{ id: {{ type: int, key: true }}, when: {{ from: at, {column} }} }}\n\
+             destination: {{ sqlite: {{ path: b.db, table: t }} }}\nmode: incremental\n"
+        );
+        from_job(&bench, &text, Some("2026-01-01T01:00:00Z"))
+            .map_or_else(|trouble| trouble.message, |rows| rows.join(", "))
+    }
+
+    #[test]
+    fn a_time_that_does_not_compare_with_the_cursor_is_refused() {
+        let (time, bare) = ("type: timestamp, zone: UTC", "at >= :cursor OR id = 2");
+        let told = since("'2026-01-01T10:00:00Z'", time, bare);
+        assert_eq!(told, "id=2 when=2026-01-01T10:00:00Z");
+        for other in
+            ["'2026-01-01 10:00:00'", "'2026-01-01T10:00:00'", "'2026-01-01T10:00:00+02:00'"]
+        {
+            let told = since(other, time, bare);
+            assert!(told.contains("write `datetime(at) >= datetime(:cursor)`"), "{told}");
+            let told = since(other, time, "datetime(at) >= datetime( :cursor )");
+            assert!(told.starts_with("id=2 when=2026-01-01T"), "{told}");
+        }
+        let epoch = "type: timestamp, format: epoch_s";
+        let told = since("1767261600", epoch, bare);
+        assert!(told.contains("`at` is a number"), "{told}");
+        let told = since("1767261600", epoch, "at >= unixepoch(:cursor)");
+        assert_eq!(told, "id=2 when=2026-01-01T10:00:00Z");
+        assert_eq!(since("7", "type: int", "at >= :cursor OR id = 2"), "id=2 when=7");
     }
 
     #[test]

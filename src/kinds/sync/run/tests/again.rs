@@ -48,6 +48,23 @@ fn an_attempt_after_one_that_did_not_commit_adds_its_rows() {
 }
 
 #[test]
+fn a_program_that_ends_well_while_the_daemon_goes_down_counts_for_nothing() {
+    let bench = Bench::new();
+    let text = job(MIRROR).replace("csv: { path: ports.csv }", "command: { run: cat ports.jsonl }");
+    let whole = "{\"id\":1,\"port\":\"OSL\"}\n{\"id\":2,\"port\":\"BGO\"}\n";
+    std::fs::write(bench.path("ports.jsonl"), whole).unwrap();
+    assert!(bench.ticking(|| bench.run(&text)).starts_with("committed: 2 inserted"));
+    // It was told to end too, and wrote only half of it.
+    std::fs::write(bench.path("ports.jsonl"), &whole[..=whole.len() / 2]).unwrap();
+    let attempt = bench.attempt(&text);
+    attempt.tools.leaving.begin();
+    let trouble = bench.ticking(|| pipeline(&spec(&text), &attempt.tools)).unwrap_err();
+    assert_eq!(trouble.ending.word(), "cancelled");
+    assert_eq!(Failure::from(trouble).class, FailureClass::Lost);
+    assert_eq!(bench.count(), 2);
+}
+
+#[test]
 fn a_merge_reads_again() {
     let (bench, job) = (Bench::new(), job(MIRROR));
     bench.many(2);

@@ -76,6 +76,7 @@ fn an_approval_is_void_where_the_destination_moved() {
     // It is used up, and the snapshot can be looked at again.
     let report = report(&bench, &job, true);
     assert_eq!(report.held, Some(RunId(2)));
+    assert!(report.moved);
     assert!(report.notes[0].contains("moved"), "{:?}", report.notes);
     assert!(bench.run(&job).starts_with("held"));
 }
