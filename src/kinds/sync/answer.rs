@@ -7,17 +7,18 @@ use serde_json::Value as Json;
 use super::columns::Column;
 use super::desk::{Answer, Ask, Last, Report, Sample, Set, Shown};
 use super::diff::{Effect, Work};
+use super::folder::{self, LEDGER};
 use super::intake::Intake;
 use super::ledger::{Ledger, State};
 use super::source::Start;
 use super::spec::SyncSpec;
 use super::stage::Stage;
 use super::state::Before;
-use super::steps::{LEDGER, Sync};
+use super::steps::Sync;
 use super::tools::Tools;
 use super::trouble::{Ending, Trouble};
 use super::value::Cell;
-use super::{folder, held, state};
+use super::{held, state};
 
 /// Answers it.
 pub(super) fn answer(spec: &SyncSpec, tools: &Tools, ask: Ask) -> Result<Answer, Trouble> {
@@ -119,7 +120,10 @@ fn show(sync: &Sync<'_>) -> Result<Shown, Trouble> {
 }
 
 fn shown(sync: &Sync<'_>, ledger: Option<&Ledger>, rows: u64) -> Shown {
-    let history = ledger.iter().flat_map(|ledger| &ledger.history);
+    // The newest change is the last commit itself.
+    let history = ledger
+        .iter()
+        .flat_map(|ledger| ledger.history.iter().filter(|change| change.at != ledger.committed_at));
     Shown {
         last: ledger.map(last),
         same_source: ledger.is_some_and(|ledger| ledger.fingerprint == sync.fingerprint),
@@ -172,7 +176,8 @@ fn change(sync: &Sync<'_>, set: Option<Set>) -> Result<Shown, Trouble> {
     let backup = match found.ledger.as_deref() {
         None => None,
         Some(text) => {
-            let stamp = now.strftime("%Y%m%dT%H%M%SZ");
+            // To the millisecond, so that of two changes in a row both are kept.
+            let stamp = now.strftime("%Y%m%dT%H%M%S%3fZ");
             let name = format!("ledger-before-{stamp}.json");
             folder::write_text(&sync.folder, &name, text)?;
             Some(sync.folder.join(name))

@@ -9,13 +9,16 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-use rustix::fs::{FlockOperation, flock};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::locked::Locked;
 use super::stage::{scratch, spill};
 use super::tools::Tools;
 use super::trouble::{Ending, Trouble};
+
+/// The record of the last commit: a copy of the destination's, or the truth where that has no place for it.
+pub(super) const LEDGER: &str = "ledger.json";
 
 /// Files of rows that were put aside and of states from before a change, that are kept of each.
 const OLD_KEPT: usize = 5;
@@ -27,15 +30,7 @@ const AGAIN: Duration = Duration::from_millis(200);
 /// The right to work on a job's syncs: one at a time, whoever it is. Over when it is dropped, or its
 /// process dies.
 pub(super) struct Lock {
-    file: File,
-}
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        // A program that is being started elsewhere may hold a copy of the open file for a moment yet, and
-        // the lock with it, unless it is undone here.
-        let _gone_with_the_file = flock(&self.file, FlockOperation::Unlock);
-    }
+    _locked: Locked,
 }
 
 impl Lock {
@@ -64,14 +59,8 @@ impl Lock {
         let path = folder.join("lock");
         let fault = |error: io::Error| scratch(&path, &error);
         spill::private_folder(&folder).map_err(fault)?;
-        let mut options = OpenOptions::new();
-        let options = options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let file = options.open(&path).map_err(fault)?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Some(Self { file })),
-            Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
-            Err(error) => Err(fault(error.into())),
-        }
+        let locked = Locked::take(&path).map_err(fault)?;
+        Ok(locked.map(|locked| Self { _locked: locked }))
     }
 }
 
@@ -135,7 +124,10 @@ pub(super) fn read_text(folder: &Path, name: &str) -> Result<Option<String>, Tro
     match std::fs::read_to_string(&path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(scratch(&path, &error)),
+        Err(error) => {
+            let words = format!("can't read {}: {error}", path.display());
+            Err(Trouble::new(Ending::State, words))
+        }
     }
 }
 

@@ -25,6 +25,7 @@ mod held;
 mod intake;
 mod layout;
 mod ledger;
+mod locked;
 mod map;
 mod postgres_link;
 #[cfg(test)]

@@ -73,8 +73,8 @@ pub(super) fn pipeline(spec: &SyncSpec, tools: &Tools) -> Result<String, Trouble
         return Ok(note);
     }
     let Some(mut snapshot) = sync.read(&known)? else {
-        let last = known.before.ledger().map(|ledger| ledger.read_at.to_string());
-        let last = last.unwrap_or_default();
+        let last = known.before.ledger().map(|ledger| ledger.read_at);
+        let last = last.map(|at| at.strftime("%Y-%m-%d %H:%M:%SZ").to_string()).unwrap_or_default();
         return Ok(format!("unchanged: nothing changed at the source since {last}"));
     };
     let weighed = sync.weigh(&mut snapshot, Some(&known))?;

@@ -12,10 +12,13 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde_json::Value as Json;
 
+use super::already;
 use super::columns::Column;
+use super::dedupe;
 use super::desk::{Changes, Samples};
 use super::destination::{Found, Session, Shape};
 use super::diff::{self, Base, Diff, Effect, Work};
+use super::folder::{self, LEDGER};
 use super::guards::{Facts, Verdict, judge};
 use super::held::{self, Held, KeptColumn};
 use super::intake::Intake;
@@ -28,10 +31,6 @@ use super::stage::Stage;
 use super::state::{self, Before, Commit};
 use super::tools::Tools;
 use super::trouble::{Ending, Trouble};
-use super::{already, dedupe, folder};
-
-/// The copy of a destination's record.
-pub(super) const LEDGER: &str = "ledger.json";
 
 /// The columns that a source declared at the last commit.
 const COLUMNS: &str = "columns.json";

@@ -12,6 +12,7 @@ use serde_json::{Value as Json, json};
 
 use super::super::columns::Column;
 use super::super::diff::{Effect, Move, Work};
+use super::super::folder;
 use super::super::ledger::Ledger;
 use super::super::map::{Maker, Room};
 use super::super::sheets::{
@@ -22,7 +23,7 @@ use super::super::trouble::{Ending, Trouble};
 use super::super::value::{Keys, Value, Values, encode};
 use super::super::wire::Side;
 use super::super::written::append;
-use super::{Each, Found, Moves, Shape, kept};
+use super::{Each, Found, Moves, Shape, keep_ledger};
 use crate::yaml::{Located, section};
 
 section! {
@@ -75,7 +76,7 @@ impl SheetTable {
         let columns = shape.columns.to_vec();
         let content = Content::read(&api, &tab, &columns)?;
         let Content { at, is_new, rows } = content;
-        let ledger = kept::read(tools)?;
+        let ledger = folder::read_text(&tools.folder(), folder::LEDGER)?;
         let found = Found { ledger, rows: count(&rows), shows_rows: true };
         let (tools, section) = (tools.clone(), self.clone());
         Ok((Session { tools, section, tab, columns, at, is_new, rows }, found))
@@ -110,7 +111,7 @@ impl Session {
                 self.verify(&api, &wanted)?;
             }
         }
-        kept::write(&self.tools, ledger)
+        keep_ledger(&self.tools, ledger)
     }
 
     /// What the tab is to hold: each row keeps its place, a new one takes the first that is free.

@@ -12,13 +12,14 @@ use serde_json::{Map, Value as Json};
 
 use super::super::columns::Column;
 use super::super::diff::{Move, Work};
+use super::super::folder;
 use super::super::ledger::Ledger;
 use super::super::tools::Tools;
 use super::super::trouble::{Ending, Trouble};
 use super::super::value::{Value, Values};
 use super::super::wire::{Repeat, Request, Side, Terms, Wire, address};
 use super::super::written::{append, key_alone, key_of};
-use super::{Found, Moves, Shape, kept};
+use super::{Found, Moves, Shape, keep_ledger};
 use crate::yaml::decode::values::{Entries, ScalarText};
 use crate::yaml::{Located, section, words};
 
@@ -70,7 +71,7 @@ impl HttpRecords {
         tools: &Tools,
         _shape: Shape<'_>,
     ) -> Result<(Session, Found), Trouble> {
-        let ledger = kept::read(tools)?;
+        let ledger = folder::read_text(&tools.folder(), folder::LEDGER)?;
         let before = ledger.as_deref().map(commit_of).unwrap_or_default();
         let session = Session { tools: tools.clone(), section: self.clone(), before };
         // It is never asked for what it holds, so nothing is known of it beside the ledger.
@@ -105,7 +106,7 @@ impl Session {
             sent += 1;
             Ok(())
         })?;
-        kept::write(tools, ledger)
+        keep_ledger(tools, ledger)
     }
 
     /// Sends a record.

@@ -12,7 +12,6 @@ mod fixture;
 mod google_sheets;
 mod http;
 mod jsonl;
-mod kept;
 #[cfg(test)]
 mod killed;
 mod parquet;
@@ -21,6 +20,7 @@ mod sqlite;
 
 use super::columns::Column;
 use super::diff::{Move, Work};
+use super::folder;
 use super::ledger::Ledger;
 use super::tools::Tools;
 use super::trouble::Trouble;
@@ -191,4 +191,12 @@ impl Session {
             Self::Http(session) => session.commit(work, ledger),
         }
     }
+}
+
+/// Keeps the ledger of a destination that has no place for one, after its rows.
+fn keep_ledger(tools: &Tools, ledger: &Ledger) -> Result<(), Trouble> {
+    folder::write(&tools.folder(), folder::LEDGER, ledger).map_err(|trouble| {
+        let words = format!("everything was written, but not the ledger: {}", trouble.message);
+        Trouble::destination(words)
+    })
 }

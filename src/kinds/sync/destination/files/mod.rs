@@ -21,7 +21,7 @@ mod sink;
 #[cfg(test)]
 mod tests;
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
@@ -29,6 +29,7 @@ use std::path::{Path, PathBuf};
 use super::super::columns::Column;
 use super::super::diff::{Effect, Move, Work};
 use super::super::ledger::Ledger;
+use super::super::locked::Locked;
 use super::super::tools::Tools;
 use super::super::trouble::{Ending, Trouble};
 use super::{Each, Found, Layout, Moves, Shape};
@@ -67,7 +68,7 @@ pub(super) struct Session<F> {
     place: Place,
     columns: Vec<Column>,
     files: Vec<Entry>,
-    _lock: File,
+    _lock: Locked,
     format: PhantomData<F>,
 }
 

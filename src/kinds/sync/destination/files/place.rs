@@ -7,9 +7,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::fs::{FlockOperation, flock};
-
 use super::super::super::ledger::Ledger;
+use super::super::super::locked::Locked;
 use super::super::super::tools::Tools;
 use super::super::super::trouble::{Ending, Trouble};
 use super::super::Layout;
@@ -78,17 +77,14 @@ impl Place {
         Ok(Self { dir, name, layout })
     }
 
-    /// Takes the lock, which lies beside for ever: who removes one may remove another's.
-    pub(super) fn lock(&self, tools: &Tools) -> Result<File, Trouble> {
+    /// Takes the lock, which lies beside for ever.
+    pub(super) fn lock(&self, tools: &Tools) -> Result<Locked, Trouble> {
         let path = self.dir.join(format!(".{}.jada-lock", self.stem()));
         let refused = |error: io::Error| failed("lock", &path, &error);
-        let open = File::options().create(true).truncate(false).write(true).open(&path);
-        let file = open.map_err(refused)?;
         for _ in 0..LOOKS {
-            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => return Ok(file),
-                Err(rustix::io::Errno::WOULDBLOCK) => tools.wait(tools.clock.sleep(LOOK))?,
-                Err(error) => return Err(refused(error.into())),
+            match Locked::take(&path).map_err(refused)? {
+                Some(lock) => return Ok(lock),
+                None => tools.wait(tools.clock.sleep(LOOK))?,
             }
         }
         let message = format!("another run writes {} and does not end", self.shown());

@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ring::digest::{SHA256, digest};
-use rustix::fs::{FlockOperation, flock};
 
+use super::super::super::locked::Locked;
 use super::super::super::tools::Tools;
 use super::super::super::trouble::{Ending, Trouble};
 use super::super::program::{Command, Running};
@@ -90,16 +90,13 @@ impl Environment {
     }
 
     /// Waits until nobody else makes it.
-    fn hold(&self, tools: &Tools) -> Result<File, Trouble> {
+    fn hold(&self, tools: &Tools) -> Result<Locked, Trouble> {
         let path = self.0.with_added_extension("lock");
         let refused = |error: io::Error| failed("lock", &path, &error);
-        let open = File::options().create(true).truncate(false).write(true).open(&path);
-        let file = open.map_err(refused)?;
         loop {
-            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => return Ok(file),
-                Err(rustix::io::Errno::WOULDBLOCK) => tools.wait(tools.clock.sleep(LOOK))?,
-                Err(error) => return Err(refused(error.into())),
+            match Locked::take(&path).map_err(refused)? {
+                Some(lock) => return Ok(lock),
+                None => tools.wait(tools.clock.sleep(LOOK))?,
             }
         }
     }
