@@ -83,8 +83,11 @@ const POOL: Declaration = Declaration {
 };
 const NOTIFIER: Declaration =
     Declaration { code: Code::UnknownNotifier, what: "notifier", place: "`notifiers`" };
-const CREDENTIAL: Declaration =
-    Declaration { code: Code::UnknownCredential, what: "credential", place: "`credentials`" };
+const CREDENTIAL: Declaration = Declaration {
+    code: Code::UnknownCredential,
+    what: "credential",
+    place: "`credentials`; `jadactl auth add` writes it",
+};
 
 fn declared(kind: &Declaration, (name, at): (&str, Span), known: &[&str], cx: &mut Decoder) {
     if known.contains(&name) {

@@ -167,7 +167,18 @@ impl Decode for ColumnType {
         if found.is_none() {
             let at = cx.within(node, 0..text.len());
             let message = format!("`{text}` is no type of a column");
-            cx.report(Code::UnknownWord, at, message).help(format!("write {}", Self::EXPECTS));
+            let help = match text.split('(').next().unwrap_or_default().trim() {
+                "decimal" | "numeric" => "write `decimal(12,2)`: digits in all, at most 38, and \
+                                          how many of them are behind the point"
+                    .to_owned(),
+                "integer" | "bigint" => "did you mean `int`?".to_owned(),
+                "string" | "varchar" => "did you mean `text`?".to_owned(),
+                "boolean" => "did you mean `bool`?".to_owned(),
+                "datetime" => "did you mean `timestamp`?".to_owned(),
+                "double" | "number" => "did you mean `float`?".to_owned(),
+                _ => format!("write {}", Self::EXPECTS),
+            };
+            cx.report(Code::UnknownWord, at, message).help(help);
         }
         found
     }

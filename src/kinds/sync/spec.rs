@@ -215,9 +215,16 @@ impl Decode for Bound {
             let at = node.head(cx.source());
             let message = format!("expected {}", Self::EXPECTS);
             let reported = cx.report(Code::OutOfRange, at, message);
-            if let Some(number) = written.filter(|text| text.trim().parse::<f64>().is_ok()) {
-                reported.help(format!("write `{number}%` or `{number} rows`"));
-            }
+            let written = written.unwrap_or_default();
+            let number = written.trim().trim_end_matches('%').trim_end();
+            reported.help(match number.parse::<f64>() {
+                Ok(number) if written.contains('%') && number > 100.0 => {
+                    "a share is at most `100%`; without the guard, there is no bound".to_owned()
+                }
+                Ok(_) if !written.contains('%') && number == "1" => "write `1%` or `1 row`".into(),
+                Ok(_) if !written.contains('%') => format!("write `{number}%` or `{number} rows`"),
+                _ => "write it like `20%` or `200 rows`".to_owned(),
+            });
         }
         found
     }

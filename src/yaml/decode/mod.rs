@@ -57,6 +57,8 @@ pub struct Decoder {
     findings: Findings,
     /// The key whose value is being decoded.
     owner: Option<Span>,
+    /// The keys under which errors were found, innermost first.
+    refused: Vec<Span>,
     /// The keys of the sections around, outermost first.
     scopes: Vec<fn() -> Vec<&'static str>>,
 }
@@ -69,6 +71,7 @@ impl Decoder {
             source: source.clone(),
             findings: Findings::default(),
             owner: None,
+            refused: Vec::new(),
             scopes: Vec::new(),
         }
     }
@@ -88,7 +91,18 @@ impl Decoder {
     /// Whether a finding that refuses the file has been reported.
     #[must_use]
     pub fn has_errors(&self) -> bool {
-        self.findings.as_slice().iter().any(Diagnostic::is_error)
+        self.errors() > 0
+    }
+
+    fn errors(&self) -> usize {
+        self.findings.as_slice().iter().filter(|found| found.is_error()).count()
+    }
+
+    /// Whether a key of this name is there and its value was refused: then nobody is to be told that it is
+    /// missing.
+    #[must_use]
+    pub fn is_refused(&self, key: &str) -> bool {
+        self.refused.iter().any(|at| self.source.slice(*at) == key)
     }
 
     /// Reports a finding; `.help(…)` and `.label(…)` can be added to what is returned.
@@ -145,8 +159,12 @@ impl Decoder {
     /// Decodes a value under its key, so that what is missing in it is told at the key.
     fn under<T>(&mut self, key: Option<Span>, decode: impl FnOnce(&mut Self) -> T) -> T {
         let outer = std::mem::replace(&mut self.owner, key);
+        let errors = self.errors();
         let decoded = decode(self);
         self.owner = outer;
+        if let Some(key) = key.filter(|_| self.errors() > errors) {
+            self.refused.push(key);
+        }
         decoded
     }
 }

@@ -11,7 +11,7 @@ use crate::yaml::{Code, Decoder, Located};
 /// Reports what is wrong with the guards, or with their absence.
 pub(super) fn check(spec: &SyncSpec, cx: &mut Decoder) {
     let guards = spec.guards.as_ref();
-    if let Some(mode) = &spec.mode {
+    if let Some(mode) = spec.mode.as_ref().filter(|_| !cx.is_refused("guards")) {
         on_empty(mode, guards, cx);
     }
     let Some(guards) = guards else { return };

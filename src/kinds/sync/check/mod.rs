@@ -20,7 +20,7 @@ pub(in crate::kinds) fn check(spec: &Located<SyncSpec>, known: &Names<'_>, cx: &
     let mut env = inherited_names(&[]);
     env.extend(&known.env);
     let names = Names { env, ..known.clone() };
-    if spec.mode.is_none() {
+    if spec.mode.is_none() && !cx.is_refused("mode") {
         let help = format!("add `mode:` with one of {}", Mode::WORDS.join(", "));
         let message = "`sync` lacks the key `mode`: what becomes of what the destination holds";
         cx.report(Code::MissingKey, spec.span, message).help(help);
@@ -30,6 +30,7 @@ pub(in crate::kinds) fn check(spec: &Located<SyncSpec>, known: &Names<'_>, cx: &
     mode(spec, cx);
     bad_rows(spec, cx);
     guards::check(spec, cx);
+    same_file(spec, cx);
     let mode = spec.mode.as_ref();
     spec.destination.value.check(mode, &spec.columns, &names, cx);
 }
@@ -103,6 +104,25 @@ pub(super) fn address(text: &Located<String>, schemes: &[&str], cx: &mut Decoder
     };
     let help = "write it like `https://example.com/items`";
     cx.report(Code::BadAddress, text.span, message).help(help);
+}
+
+/// Checks that a spreadsheet is named by its id, and not by the address that the browser shows.
+pub(super) fn spreadsheet(text: &Located<String>, cx: &mut Decoder) {
+    let Some((_, rest)) = text.value.split_once("/spreadsheets/d/") else { return };
+    let id = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let message = "this is the address of the spreadsheet, and not its id";
+    cx.report(Code::BadAddress, text.span, message).help(format!("write `spreadsheet: {id}`"));
+}
+
+/// Checks that a file is not read and written at once: the next read would find what was written, and no
+/// longer what somebody put there.
+fn same_file(spec: &SyncSpec, cx: &mut Decoder) {
+    let (Some(from), Some(to)) = (spec.source.path(), spec.destination.path()) else { return };
+    if from.value.trim_start_matches("./") == to.value.trim_start_matches("./") {
+        let message = "the destination is the file that is read";
+        let reported = cx.report(Code::Contradiction, to.span, message);
+        reported.label(from.span, "here it is read").help("write to another file");
+    }
 }
 
 #[cfg(test)]

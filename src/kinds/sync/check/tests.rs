@@ -137,6 +137,58 @@ fn a_mode_has_what_it_needs() {
     ");
 }
 
+/// What is written wrongly is there: nobody is told to add it, too.
+#[test]
+fn a_key_that_is_refused_is_not_called_missing() {
+    let guards =
+        "guards: { on_empty: hold, max_shrink: 20, max_delete: 150%, max_change: 20 percent }";
+    let told = [
+        job(CSV, COLUMNS, SQLITE, &format!("mode: mirror\n{guards}")),
+        job(CSV, COLUMNS, SQLITE, "mode: miror"),
+    ];
+    insta::assert_snapshot!(told.join("\n--\n"), @r"
+    J030 20 -> expected a bound with its unit: `20%` or `200 rows`; write `20%` or `20 rows`
+    J030 150% -> expected a bound with its unit: `20%` or `200 rows`; a share is at most `100%`; without the guard, there is no bound
+    J030 20 percent -> expected a bound with its unit: `20%` or `200 rows`; write it like `20%` or `200 rows`
+    --
+    J031 miror -> unknown word `miror`; did you mean `mirror`?
+    ");
+}
+
+/// What a stranger writes who has read the examples in passing.
+#[test]
+fn a_near_miss_is_led_home() {
+    let address = "https://docs.google.com/spreadsheets/d/1AbC-d_e/edit#gid=0";
+    let sheet = format!(
+        "source: {{ google_sheets: {{ spreadsheet: \"{address}\", sheet_id: 0, credential: c }} }}"
+    );
+    let tab = format!(
+        "destination: {{ google_sheets: {{ spreadsheet: \"{address}\", tab: x, credential: c }} }}"
+    );
+    let types = "columns: { id: { type: integer, key: true }, n: { type: \"decimal(40,2)\" } }";
+    let cursor = "source: { http_json: { url: https://x.example/a, params: { page: cursor }, \
+                  cursor: { field: When } } }";
+    let told = [
+        job(&sheet, COLUMNS, SQLITE, "mode: upsert"),
+        job(CSV, COLUMNS, &tab, "mode: upsert"),
+        job(CSV, types, SQLITE, "mode: upsert"),
+        job(CSV, COLUMNS, "destination: { csv: { path: ./in.csv } }", "mode: upsert"),
+        job(cursor, COLUMNS, SQLITE, "mode: incremental"),
+    ];
+    insta::assert_snapshot!(told.join("\n--\n"), @r#"
+    J058 https://docs.google.com/spreadsheets/d/1 -> this is the address of the spreadsheet, and not its id; write `spreadsheet: 1AbC-d_e`
+    --
+    J058 https://docs.google.com/spreadsheets/d/1 -> this is the address of the spreadsheet, and not its id; write `spreadsheet: 1AbC-d_e`
+    --
+    J031 integer -> `integer` is no type of a column; did you mean `int`?
+    J031 decimal(40,2) -> `decimal(40,2)` is no type of a column; write `decimal(12,2)`: digits in all, at most 38, and how many of them are behind the point
+    --
+    J056 ./in.csv -> the destination is the file that is read; write to another file
+    --
+    J056 When -> no request names the cursor, so everything is read each time; add `params: { updated_since: "{{cursor}}" }`, as the API calls it
+    "#);
+}
+
 #[test]
 fn a_source_is_asked_in_one_way() {
     let sources = [

@@ -3,7 +3,7 @@
 //! Owns the checks of meaning of all destinations: what each can do of the modes, its templates and its
 //! names. Refuses to look at any destination.
 
-use super::super::check::{address, templates};
+use super::super::check::{address, spreadsheet, templates};
 use super::super::columns::ColumnSection;
 use super::super::spec::Mode;
 use super::{Destination, Layout};
@@ -54,6 +54,7 @@ impl Destination {
                     .help("build it with the feature `parquet`, or write `jsonl` or `csv`");
             }
             Self::GoogleSheets(to) => {
+                spreadsheet(&to.spreadsheet, cx);
                 if let Some(url) = &to.api_url {
                     address(url, &["http", "https"], cx);
                 }
@@ -66,6 +67,15 @@ impl Destination {
             Self::Csv(_) | Self::Jsonl(_) | Self::Parquet(_) => {}
         }
         self.check_templates(columns, names, cx);
+    }
+
+    /// The file that it writes, where a source could read that.
+    pub(in super::super) fn path(&self) -> Option<&Located<String>> {
+        match self {
+            Self::Csv(to) => Some(&to.path),
+            Self::Jsonl(to) => Some(&to.path),
+            _ => None,
+        }
     }
 
     fn check_templates(&self, columns: &Columns, names: &Names<'_>, cx: &mut Decoder) {

@@ -3,7 +3,7 @@
 //! Owns the checks of meaning of all sources: keys that exclude each other, addresses, cursors, probes.
 //! Refuses to look at any source.
 
-use super::super::check::{address, templates};
+use super::super::check::{address, spreadsheet, templates};
 use super::super::spec::{Probe, Unchanged};
 use super::csv::Csv;
 use super::google_sheets::GoogleSheets;
@@ -77,6 +77,15 @@ impl Source {
         }
     }
 
+    /// The file that it reads, where it reads one that a destination could write.
+    pub(in super::super) fn path(&self) -> Option<&Located<String>> {
+        match self {
+            Self::Csv(source) => source.path.as_ref(),
+            Self::Jsonl(source) => source.path.as_ref(),
+            _ => None,
+        }
+    }
+
     /// The texts that are templates like any other.
     fn texts(&self) -> Vec<Text<'_>> {
         match self {
@@ -84,15 +93,7 @@ impl Source {
                 let texts = [Some(&source.spreadsheet), source.range.as_ref()];
                 texts.into_iter().flatten().map(text).collect()
             }
-            Self::HttpJson(source) => {
-                let headers = source.headers.0.iter();
-                let headers = headers.map(|(_, text)| (text.value.0.as_str(), text.span));
-                let params = source.params.0.iter();
-                let params = params.map(|(_, text)| (text.value.0.as_str(), text.span));
-                let body = source.body.as_ref().map(text);
-                let url = std::iter::once(text(&source.url));
-                url.chain(params).chain(headers).chain(body).collect()
-            }
+            Self::HttpJson(source) => source.texts(),
             Self::Csv(source) => source.path.iter().chain(&source.url).map(text).collect(),
             Self::Jsonl(source) => source.path.iter().chain(&source.url).map(text).collect(),
             Self::Sqlite(source) => vec![text(&source.path)],
@@ -186,6 +187,7 @@ impl GoogleSheets {
         if let Some(url) = &self.api_url {
             address(url, HTTP, cx);
         }
+        spreadsheet(&self.spreadsheet, cx);
         unchanged(self.unchanged.as_ref(), Probe::DriveVersion, cx);
         let tab = self.range.as_ref().filter(|range| !is_cells(&range.value));
         match (tab, self.sheet_id) {
@@ -224,6 +226,28 @@ fn is_cells(range: &str) -> bool {
 }
 
 impl HttpJson {
+    /// Every text that is sent.
+    fn texts(&self) -> Vec<Text<'_>> {
+        let headers = self.headers.0.iter();
+        let headers = headers.map(|(_, text)| (text.value.0.as_str(), text.span));
+        let params = self.params.0.iter();
+        let params = params.map(|(_, text)| (text.value.0.as_str(), text.span));
+        let body = self.body.as_ref().map(text);
+        let url = std::iter::once(text(&self.url));
+        url.chain(params).chain(headers).chain(body).collect()
+    }
+
+    /// Whether anything that is sent says where the last read ended.
+    fn names_cursor(&self) -> bool {
+        let names = |text: &str| {
+            text.split("{{").skip(1).any(|rest| {
+                let inside = rest.split("}}").next().unwrap_or_default();
+                inside.contains("cursor")
+            })
+        };
+        self.texts().iter().any(|(text, _)| names(text))
+    }
+
     fn check(&self, cx: &mut Decoder) {
         address(&self.url, HTTP, cx);
         if let Some(paginate) = &self.paginate {
@@ -233,6 +257,14 @@ impl HttpJson {
             let message = "a GET sends no body";
             cx.report(Code::Contradiction, body.span, message)
                 .help("write `method: POST`, or put it into `params`");
+        }
+        if let Some(cursor) = &self.cursor
+            && !self.names_cursor()
+        {
+            let field = &cursor.field;
+            let message = "no request names the cursor, so everything is read each time";
+            let help = "add `params: { updated_since: \"{{cursor}}\" }`, as the API calls it";
+            cx.report(Code::Contradiction, field.span, message).help(help);
         }
         if let Some(rate) = &self.rate
             && (rate.requests == 0 || rate.per.0.is_zero())
