@@ -59,7 +59,8 @@ fn lines(job: &str, report: &Report, width: usize) -> Vec<String> {
     }
     if let Some(last) = &report.last {
         let at = time(last.committed_at);
-        lines.push(format!("last commit: run {}, {at}, {}", last.run, count(last.rows, "row")));
+        let by = if last.run.0 == 0 { "by hand".to_owned() } else { format!("run {}", last.run) };
+        lines.push(format!("last commit: {by}, {at}, {}", count(last.rows, "row")));
     }
     let samples = &report.samples;
     let keys = [

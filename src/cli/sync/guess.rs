@@ -41,6 +41,8 @@ pub(super) struct Guess {
     pub(super) broken: usize,
     /// Whether no value stands twice.
     pub(super) unique: bool,
+    /// How often the source has that name; more than once, nobody can say which one is meant.
+    pub(super) named: usize,
     /// Some of the values.
     pub(super) examples: Vec<String>,
 }
@@ -55,16 +57,25 @@ pub(super) fn guess(sample: &Sample) -> Vec<Guess> {
             column(own_name(from, at, &mut taken), from, &fields.collect::<Vec<_>>())
         })
         .collect();
+    for at in 0..guesses.len() {
+        let same = |other: &Guess| folded(&other.from) == folded(&guesses[at].from);
+        guesses[at].named = guesses.iter().filter(|guess| same(guess)).count();
+    }
     // An identifier by its name before any other column that happens to be unique.
     let may_be_key = |guess: &Guess| {
         let known = matches!(guess.r#type.as_str(), "text" | "int");
-        known && guess.unique && guess.rows > 0 && guess.values == guess.rows
+        known && guess.unique && guess.named == 1 && guess.rows > 0 && guess.values == guess.rows
     };
     let named = guesses.iter().position(|guess| may_be_key(guess) && is_identifier(guess));
     if let Some(at) = named.or_else(|| guesses.iter().position(may_be_key)) {
         guesses[at].key = true;
     }
     guesses
+}
+
+/// A header as headers are compared.
+fn folded(header: &str) -> String {
+    header.trim().to_lowercase()
 }
 
 fn is_identifier(guess: &Guess) -> bool {
@@ -109,6 +120,7 @@ fn column(name: String, from: &str, fields: &[&Field]) -> Guess {
         rows: fields.len(),
         broken,
         unique,
+        named: 1,
         examples,
     }
 }
@@ -269,6 +281,15 @@ mod tests {
             .map(|(at, from)| own_name(from, at, &mut taken))
             .collect();
         assert_eq!(named, ["booking", "eta_utc", "column_3", "c_2nd", "eta_utc_2", "größe"]);
+    }
+
+    #[test]
+    fn a_header_that_stands_twice_is_told_and_is_no_key() {
+        let rows = vec![texts(&["1", "a", "2"]), texts(&["2", "b", "3"])];
+        let sample = Sample { names: ["Id", "Port", "id "].map(str::to_owned).to_vec(), rows };
+        let found = guess(&sample);
+        let told: Vec<_> = found.iter().map(|guess| (guess.named, guess.key)).collect();
+        assert_eq!(told, [(2, false), (1, true), (2, false)]);
     }
 
     #[test]

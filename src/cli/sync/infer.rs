@@ -3,6 +3,8 @@
 //! Owns what it is asked of (a data file, a job, a job's YAML whose columns are not written yet) and how the
 //! table reads. Refuses to guess: that is `guess`.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -18,6 +20,9 @@ use crate::kinds::sync::desk::{Answer, Ask};
 use crate::spec::{self, Job, Settings};
 use crate::web::words::count;
 use crate::yaml::{Decode, Decoder, Source, parse};
+
+/// Bytes in which a first line is looked for.
+const HEAD_MAX: u64 = 64 << 10;
 
 /// Looks at some rows of a source, and writes a table of columns for them.
 ///
@@ -63,9 +68,14 @@ fn job(session: &mut Session, source: &str) -> Result<Arc<Job>> {
     let settings = session.config()?.settings;
     let here = std::path::absolute(path)?;
     let document = match ending {
+        "csv" | "tsv" | "txt" | "jsonl" | "ndjson" | "json" | "yaml" | "yml" if !path.is_file() => {
+            return Err(Error::new(Exit::Refused, format!("there is no file {source}")));
+        }
         _ if !path.is_file() => return desk::job(session, source),
         "csv" | "tsv" | "txt" => {
-            let delimiter = delimiter(&std::fs::read(&here)?);
+            let mut head = Vec::new();
+            File::open(&here)?.take(HEAD_MAX).read_to_end(&mut head)?;
+            let delimiter = delimiter(&head);
             json!({ "sync": { "source": { "csv": { "path": here, "delimiter": delimiter } } } })
         }
         "jsonl" | "ndjson" | "json" => {
@@ -203,6 +213,9 @@ fn remark(guess: &Guess) -> String {
     }
     if guess.broken > 0 {
         words.push(format!("{} could not be computed", guess.broken));
+    }
+    if guess.named > 1 {
+        words.push("this header stands twice, so no column can be made of it".to_owned());
     }
     if guess.zoneless {
         words.push("which zone?".to_owned());

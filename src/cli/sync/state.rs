@@ -2,7 +2,7 @@
 //!
 //! Owns how it reads. What was known before a change is always kept in a file, and that is told.
 
-use clap::Subcommand;
+use clap::{ArgGroup, Subcommand};
 use serde_json::Value as Json;
 
 use super::desk;
@@ -10,6 +10,7 @@ use crate::cli::Session;
 use crate::cli::exit::{Error, Exit, Result};
 use crate::cli::print::time;
 use crate::kinds::sync::desk::{Answer, Ask, Set, Shown};
+use crate::model::RunId;
 use crate::web::words::count;
 
 /// Shows or changes what is known of the last commit.
@@ -37,11 +38,12 @@ struct ShowArgs {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(group(ArgGroup::new("what").args(["cursor", "left"]).required(true).multiple(true)))]
 struct SetArgs {
     /// The job
     job: String,
     /// The cursor: a time, a number or a text, as the column has it
-    #[arg(long, value_name = "VALUE", required_unless_present = "left")]
+    #[arg(long, value_name = "VALUE")]
     cursor: Option<String>,
     /// What the source left for itself, as JSON: a tap's state
     #[arg(long, value_name = "JSON")]
@@ -83,7 +85,8 @@ fn lines(job: &str, shown: &Shown) -> Vec<String> {
         Some(last) => {
             let at = time(last.committed_at);
             let rows = count(last.rows, "row");
-            lines.push(format!("{job}: committed by run {}, {at}, {rows}", last.run));
+            let by = by(last.run);
+            lines.push(format!("{job}: {by}, {at}, {rows}"));
             if let Some(cursor) = &last.cursor {
                 lines.push(format!("cursor  {cursor}"));
             }
@@ -111,11 +114,15 @@ fn lines(job: &str, shown: &Shown) -> Vec<String> {
     lines
 }
 
+/// Who made the last record: a run, or somebody at `sync state reset`.
+fn by(run: RunId) -> String {
+    if run.0 == 0 { "set by hand".to_owned() } else { format!("committed by run {run}") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::kinds::sync::desk::Last;
-    use crate::model::RunId;
 
     #[test]
     fn a_state_reads_well() {
@@ -138,7 +145,10 @@ mod tests {
         let none =
             Shown { last: None, history: Vec::new(), held: None, backup: None, ..full.clone() };
         let empty = Shown { rows: 0, ..none.clone() };
-        let all = [full, none, empty].map(|shown| lines("crew", &shown).join("\n"));
+        let last =
+            full.last.clone().map(|last| Last { run: RunId(0), cursor: None, left: None, ..last });
+        let reset = Shown { last, same_source: true, ..none.clone() };
+        let all = [full, none, empty, reset].map(|shown| lines("crew", &shown).join("\n"));
         insta::assert_snapshot!(all.join("\n\n"), @r#"
         crew: committed by run 11, 2026-11-25 09:00:00Z, 99 rows
         cursor  2026-11-25T08:59:00Z
@@ -151,6 +161,8 @@ mod tests {
         crew: the destination has rows, and no record of a commit
 
         crew: nothing was committed yet
+
+        crew: set by hand, 2026-11-25 09:00:00Z, 99 rows
         "#);
     }
 }
