@@ -274,7 +274,7 @@ fn an_end_that_is_near_is_told() {
     assert_eq!(stage.code(&["status", "key/two", "--check"]), 3);
     let item = stage.json(&["status", "key/two"]);
     assert_eq!(item[0]["state"], "expiring");
-    assert_eq!(item[0]["fix"], "jadactl auth rotate key/two");
+    assert_eq!(item[0]["fix"], "jadactl auth rotate key/two --from FILE");
     // The worst one wins.
     stage.server.revoke_all();
     assert_eq!(stage.code(&["status", "--check"]), 4);

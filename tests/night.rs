@@ -6,6 +6,10 @@
 #![expect(clippy::unwrap_used, reason = "what surrounds a test fails it")]
 
 mod fake;
+#[path = "night/sheet.rs"]
+mod sheet;
+#[expect(dead_code, reason = "others look at more of the stand-in")]
+mod sheets;
 #[path = "night/site.rs"]
 mod site;
 #[path = "night/stale.rs"]

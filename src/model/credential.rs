@@ -332,7 +332,9 @@ impl Standing {
             }
             _ => "refresh",
         };
-        Some(format!("jadactl auth {verb} {name}"))
+        // It can't be typed without the file that the new secret is in.
+        let from = if verb == "rotate" { " --from FILE" } else { "" };
+        Some(format!("jadactl auth {verb} {name}{from}"))
     }
 
     /// Whether an attempt with this binding can't start, by what is known without asking anybody.

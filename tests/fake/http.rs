@@ -9,6 +9,8 @@ use std::net::TcpStream;
 #[derive(Clone, Debug)]
 pub struct Request {
     pub method: String,
+    /// The path with its query, as it came.
+    pub target: String,
     pub path: String,
     pub query: BTreeMap<String, String>,
     pub headers: BTreeMap<String, String>,
@@ -62,7 +64,7 @@ pub fn read(stream: &TcpStream) -> io::Result<Request> {
     let (path, query) = (path.to_owned(), pairs(query));
     let is_form = headers.get("content-type").is_some_and(|kind| kind.contains("urlencoded"));
     let form = if is_form { pairs(&body) } else { BTreeMap::new() };
-    Ok(Request { method, path, query, headers, form, body })
+    Ok(Request { method, target, path, query, headers, form, body })
 }
 
 pub fn write(mut stream: &TcpStream, text: &str) {

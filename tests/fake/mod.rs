@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-pub use http::{Request, visit};
+pub use http::{Request, read, visit};
 
 /// The confidential client.
 pub const CLIENT: &str = "jada-test";
@@ -264,6 +264,12 @@ impl Fake {
     /// Whether this access token would be taken.
     pub fn takes(&self, access: &str) -> bool {
         self.state().takes(access)
+    }
+
+    /// The same, for a server beside this one.
+    pub fn taker(&self) -> impl Fn(&str) -> bool + Send + 'static {
+        let shared = Arc::clone(&self.shared);
+        move |access| shared.state.lock().unwrap_or_else(PoisonError::into_inner).takes(access)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

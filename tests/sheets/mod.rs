@@ -59,6 +59,8 @@ pub(crate) struct Fake {
     pub(crate) complaints: Vec<String>,
     /// The last signed statement that was shown to the token endpoint.
     pub(crate) assertion: Option<String>,
+    /// The key of the account is deleted, or its consent withdrawn: no grant is good any more.
+    pub(crate) revoked: bool,
     discovery: Option<Discovery>,
 }
 
@@ -72,6 +74,7 @@ impl Fake {
             calls: Vec::new(),
             complaints: Vec::new(),
             assertion: None,
+            revoked: false,
             discovery,
         }
     }
@@ -138,7 +141,7 @@ impl Fake {
     /// Answers as a token endpoint: every grant is good but one that says it is dead.
     fn token(&mut self, form: &str) -> Answer {
         self.calls.push("token".to_owned());
-        if form.contains("refresh_token=dead") {
+        if self.revoked || form.contains("refresh_token=dead") {
             return answered(
                 400,
                 &json!({ "error": "invalid_grant", "error_description": "revoked" }),
