@@ -3,6 +3,8 @@
 //! Owns where a read begins, whether it may be left out, and what the next record says. Pure. Refuses to
 //! read or write any of it.
 
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value as Json;
 
@@ -217,13 +219,41 @@ pub(super) fn next(commit: Commit, before: Option<&Ledger>, spec: &SyncSpec) -> 
         // One from before the window tells how many rows there were when it began.
         older <= 1 || position + 1 < HISTORY_LEAST
     });
-    ledger.history.extend(kept.map(|(_, change)| *change));
+    let kept = kept.map(|(_, change)| *change);
+    match window {
+        Some(window) => thinned(kept, window, &mut ledger.history),
+        None => ledger.history.extend(kept),
+    }
     if before.state != ledger.state {
         ledger.earlier.push(before.state.clone());
     }
     ledger.earlier.extend(before.earlier.iter().cloned());
     ledger.earlier.truncate(KEPT);
     ledger
+}
+
+/// Parts of a window, within each of which its commits count as one.
+const PARTS: u128 = 500;
+
+/// Adds changes, newest first. A job that commits every few seconds, with a guard that looks back for weeks,
+/// would write millions of them each time: those of the same part of the window become one, as new as the
+/// newest and with the most rows, so that a guard trips rather too early than too late.
+fn thinned(changes: impl Iterator<Item = Change>, window: Duration, history: &mut Vec<Change>) {
+    let part = i64::try_from(window.as_millis() / PARTS).unwrap_or(i64::MAX).max(1);
+    let part_of = |change: &Change| change.at.as_millisecond().div_euclid(part);
+    for change in changes {
+        let full = history.len() > HISTORY_LEAST;
+        let last = history.last_mut().filter(|last| full && part_of(last) == part_of(&change));
+        match last {
+            Some(last) => {
+                last.rows = last.rows.max(change.rows);
+                last.inserted = last.inserted.saturating_add(change.inserted);
+                last.updated = last.updated.saturating_add(change.updated);
+                last.deleted = last.deleted.saturating_add(change.deleted);
+            }
+            None => history.push(change),
+        }
+    }
 }
 
 /// A state that somebody sets by hand.

@@ -148,3 +148,23 @@ fn history_reaches_as_far_back_as_a_guard_looks() {
     assert!(ledger.history.is_sorted_by(|a, b| a.at > b.at));
     assert!(ledger.earlier.is_empty(), "the same state is no earlier one");
 }
+
+#[test]
+fn a_long_window_over_many_commits_takes_little_room_and_forgets_nothing() {
+    let spec = sqlite("mode: mirror\nguards: { on_empty: hold, max_delete: { 30%: 1d } }");
+    let mut before: Option<Ledger> = None;
+    for minute in 0..4000_u64 {
+        let at = now() + SignedDuration::from_mins(i64::try_from(minute).unwrap());
+        let ledger = Ledger { committed_at: at, rows: minute % 97, ..ledger() };
+        let changes = Changes { inserted: 0, updated: 0, deleted: 1, same: 0 };
+        before = Some(next(Commit { ledger, changes }, before.as_ref(), &spec));
+    }
+    let history = before.unwrap().history;
+    assert!(history.len() < 550, "{}", history.len());
+    assert!(history.is_sorted_by(|a, b| a.at > b.at));
+    let day = now() + SignedDuration::from_mins(3999) - SignedDuration::from_hours(24);
+    let deleted: u64 =
+        history.iter().take_while(|change| change.at >= day).map(|change| change.deleted).sum();
+    assert!((1441..1450).contains(&deleted), "{deleted}");
+    assert_eq!(history.iter().map(|change| change.rows).max(), Some(96));
+}
