@@ -26,6 +26,7 @@ use super::stage::Stage;
 use super::tools::Tools;
 use super::trouble::{Ending, Trouble};
 use super::value::{Cell, Value, encode, shortened};
+use crate::yaml::decode::nearest;
 pub(super) use header::{Header, HeaderRules};
 use quarantine::{Line, Quarantine};
 use record::Record;
@@ -127,11 +128,30 @@ impl<'a> Intake<'a> {
     /// stay, and what else is declared is unknown.
     pub(super) fn declare(&mut self, columns: Vec<Column>) -> Result<(), Trouble> {
         if !self.spec.columns.0.is_empty() {
-            return Ok(());
+            return self.all_are_declared(&columns);
         }
         let mut layout = Layout::of(self.spec)?;
         layout.declare(columns);
         self.settle(layout)
+    }
+
+    /// A field that the source does not declare was renamed, or never was there.
+    fn all_are_declared(&self, declared: &[Column]) -> Result<(), Trouble> {
+        let names = || declared.iter().map(|column| column.name.as_str());
+        for (column, made) in self.layout.columns.iter().zip(&self.layout.made) {
+            let outer = made.from.split('.').next().unwrap_or_default();
+            if made.maker.has_default() || names().any(|name| name == made.from || name == outer) {
+                continue;
+            }
+            let near = nearest(&made.from, names());
+            let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            let message = format!(
+                "the source declares no field `{}`, of which the column `{}` is made{near}",
+                made.from, column.name
+            );
+            return Err(Trouble::new(Ending::Schema, message));
+        }
+        Ok(())
     }
 
     fn settle(&mut self, layout: Layout) -> Result<(), Trouble> {

@@ -210,3 +210,16 @@ fn a_configuration_is_private_and_what_is_written_back_is_kept_even_by_a_failure
         .unwrap_or_default();
     assert_eq!(left, Vec::<std::path::PathBuf>::new(), "nothing stays behind an attempt");
 }
+
+#[test]
+fn a_column_that_the_tap_does_not_declare_is_told_with_the_nearest() {
+    let columns = "columns: { id: { type: int, key: true }, named: { from: nam, type: text } }\n";
+    let text = format!("{}{columns}", job(""));
+    let tap = tap(&[SCHEMA, RECORD], "");
+    let trouble = read(&Bench::new(), &tap, &text, &Start::default()).err().unwrap();
+    assert_eq!(
+        trouble,
+        "failed:schema: the source declares no field `nam`, of which the column `named` is made; \
+         did you mean `name`?"
+    );
+}
