@@ -113,8 +113,8 @@ fn measured(what: &str, folder: &Path, rows: u64) -> f64 {
 fn child(what: &str, folder: &Path) {
     let note = match what {
         "bare" => bare(folder),
-        "singer" => sync(folder, singer::JOB),
-        _ => sync(folder, JOB),
+        "singer" => sync(folder, what, singer::JOB),
+        _ => sync(folder, what, JOB),
     };
     let time = clock_gettime(ClockId::ProcessCPUTime);
     let time = Duration::try_from(time).expect("a processor's time is never negative");
@@ -151,7 +151,7 @@ fn bare(folder: &Path) -> String {
     format!("{count} rows")
 }
 
-fn sync(folder: &Path, job: &str) -> String {
+fn sync(folder: &Path, name: &str, job: &str) -> String {
     let source = Source::new("job.yaml", job);
     let (documents, _) = yaml::parse(&source);
     let mut cx = Decoder::new(&source);
@@ -161,7 +161,7 @@ fn sync(folder: &Path, job: &str) -> String {
     let (run, now) = (RunId(1), Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_hours(500_000));
     let attempt = AttemptContext {
         run,
-        job: JobName::parse("bench").expect("a legal name"),
+        job: JobName::parse(name).expect("a legal name"),
         no: 1,
         node: NodeId(1),
         cause: Cause::Manual(now),
