@@ -197,12 +197,12 @@ pub(super) fn compare(
 
 /// The difference where nothing can be compared: every staged row is new. `before` is what else the digest
 /// is of.
-pub(super) fn additions(stage: &Stage, before: &str) -> Diff {
+pub(super) fn additions(stage: &mut Stage, before: &str) -> Result<Diff, Trouble> {
     let mut sum = Context::new(&SHA256);
-    sum.update(stage.sum().as_bytes());
+    sum.update(stage.sum()?.as_bytes());
     sum.update(before.as_bytes());
     let changes = Changes { inserted: stage.rows(), ..Changes::default() };
-    Diff { changes, digest: hex(sum.finish().as_ref()) }
+    Ok(Diff { changes, digest: hex(sum.finish().as_ref()) })
 }
 
 /// One of two sorted sides.

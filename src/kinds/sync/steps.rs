@@ -208,8 +208,9 @@ impl<'a> Sync<'a> {
     /// A snapshot that was held, as it was read.
     pub(super) fn reopen(&self, held: &Held) -> Result<Snapshot, Trouble> {
         let mut stage = Stage::open(&self.folder.join(&held.stage))?;
-        if stage.sum() != held.sum || held.fingerprint != self.fingerprint {
-            let why = if stage.sum() == held.sum {
+        let sum = stage.sum()?;
+        if sum != held.sum || held.fingerprint != self.fingerprint {
+            let why = if sum == held.sum {
                 "the source or its columns are others now"
             } else {
                 "its file is not what was written"
@@ -261,7 +262,7 @@ impl<'a> Sync<'a> {
         let mode = self.mode(&snapshot.layout);
         let effect = self.effect(mode, &snapshot.layout, &found)?;
         let (diff, base) = self.compare(snapshot, &mut session, &found, (mode, effect))?;
-        let (diff, after) = Self::after(snapshot, &before, &found, (effect, diff, base.as_ref()));
+        let (diff, after) = Self::after(snapshot, &before, &found, (effect, diff, base.as_ref()))?;
         let verdict = self.judge(snapshot, &before, &found, (&diff, after));
         self.tools.go_on()?;
         Ok(Weighed { session, before, columns, effect, diff, base, after, verdict })
@@ -333,19 +334,23 @@ impl<'a> Sync<'a> {
 
     /// The difference, also where nothing could be compared, and how many rows there are after it.
     fn after(
-        snapshot: &Snapshot,
+        snapshot: &mut Snapshot,
         before: &Before,
         found: &Found,
         (effect, diff, base): (Effect, Option<Diff>, Option<&Base>),
-    ) -> (Diff, u64) {
+    ) -> Result<(Diff, u64), Trouble> {
         let staged = snapshot.stage.rows();
         let there = base.map(Base::count);
         let there = there.or_else(|| before.rows(found)).unwrap_or_default();
         let compared = diff.is_some();
-        let mut diff = diff.unwrap_or_else(|| {
-            let record = found.ledger.as_deref().unwrap_or_default();
-            diff::additions(&snapshot.stage, &format!("{effect:?} {} {record}", found.rows))
-        });
+        let mut diff = match diff {
+            Some(diff) => diff,
+            None => {
+                let record = found.ledger.as_deref().unwrap_or_default();
+                let before = format!("{effect:?} {} {record}", found.rows);
+                diff::additions(&mut snapshot.stage, &before)?
+            }
+        };
         let Changes { inserted, deleted, .. } = diff.changes;
         let after = match effect {
             Effect::Replace => staged,
@@ -357,7 +362,7 @@ impl<'a> Sync<'a> {
         if effect == Effect::Replace && !compared {
             diff.changes.deleted = there;
         }
-        (diff, after)
+        Ok((diff, after))
     }
 
     fn judge(
@@ -455,7 +460,7 @@ impl<'a> Sync<'a> {
             at: self.tools.now(),
             read_at: snapshot.read_at,
             stage: name.unwrap_or_default(),
-            sum: snapshot.stage.sum(),
+            sum: snapshot.stage.sum()?,
             rows: snapshot.stage.rows(),
             bad: snapshot.bad,
             fingerprint: self.fingerprint.clone(),

@@ -30,7 +30,6 @@ pub(super) struct Stage {
     fates: Fates,
     dropped: u64,
     index: Option<Index>,
-    sum: Context,
     kept: bool,
 }
 
@@ -92,25 +91,18 @@ impl Stage {
         Ok(Self::of(path, rows))
     }
 
-    /// One that was kept. Its rows are read once, to see that they are those that were written.
+    /// One that was kept. Its rows are read once, to be counted.
     pub(super) fn open(path: &Path) -> Result<Self, Trouble> {
         let rows = Spill::open(path).map_err(|error| scratch(path, &error))?;
         let mut stage = Self::of(path.to_owned(), rows);
         stage.kept = true;
-        let mut sum = Context::new(&SHA256);
-        let read = stage.rows.each(&mut |_, row| {
-            sum.update(&length(row));
-            sum.update(row);
-            Ok(())
-        });
+        let read = stage.rows.each(&mut |_, _| Ok(()));
         read.map_err(|trouble| Trouble::new(Ending::State, trouble.message))?;
-        stage.sum = sum;
         Ok(stage)
     }
 
     fn of(path: PathBuf, rows: Spill) -> Self {
-        let sum = Context::new(&SHA256);
-        Self { path, rows, fates: Fates::default(), dropped: 0, index: None, sum, kept: false }
+        Self { path, rows, fates: Fates::default(), dropped: 0, index: None, kept: false }
     }
 
     /// Makes rows findable by the key of these columns, from now on; where there is none, by all of them.
@@ -124,8 +116,6 @@ impl Stage {
 
     /// Adds a row.
     pub(super) fn push(&mut self, row: &[u8]) -> Result<(), Trouble> {
-        self.sum.update(&length(row));
-        self.sum.update(row);
         if let Some(index) = &mut self.index {
             index.take(self.rows.count(), row)?;
         }
@@ -188,9 +178,15 @@ impl Stage {
         }
     }
 
-    /// A digest of all rows in their order.
-    pub(super) fn sum(&self) -> String {
-        spill::hex(self.sum.clone().finish().as_ref())
+    /// A digest of all rows in their order. Most runs need none, so that it is made by reading them again.
+    pub(super) fn sum(&mut self) -> Result<String, Trouble> {
+        let mut sum = Context::new(&SHA256);
+        self.rows.each(&mut |_, row| {
+            sum.update(&length(row));
+            sum.update(row);
+            Ok(())
+        })?;
+        Ok(spill::hex(sum.finish().as_ref()))
     }
 
     /// Makes it outlast this attempt. Gives its file.
