@@ -353,14 +353,12 @@ fn a_stop_and_a_full_disk_leave_everything_as_it_was() {
     }
 }
 
-/// Where the child of the next test works.
+/// Where the child of the next test works, which is that test in a process of its own.
 const CHILD: &str = "JADA_TEST_FILES_CHILD";
+const KILLED: &str = "kinds::sync::destination::files::tests::a_kill_at_any_moment_leaves_rows_and_state_of_the_same_commit";
 
-/// Commits for ever, each run all rows with its number; says so after each.
-#[test]
-#[ignore = "it is the child of another test"]
-fn child() {
-    let Ok(given) = std::env::var(CHILD) else { return };
+/// Commits until it is killed, each run all rows with its number; says so after each.
+fn commit_for_ever(given: &str) {
     let (dir, to) = given.split_once('|').unwrap();
     let bench = Bench::new();
     let stand = Stand::plain(&bench, &to.replace("DIR", dir));
@@ -379,18 +377,22 @@ fn child() {
 
 fn start_child(dir: &Path, to: &str) -> Child {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "--ignored", "--nocapture"]);
-    command.arg(concat!(module_path!(), "::child").trim_start_matches("jada::"));
+    command.args(["--exact", "--nocapture", KILLED]);
     command.env(CHILD, format!("{}|{to}", dir.display()));
     command.stdout(Stdio::piped()).spawn().unwrap()
 }
 
 #[test]
 fn a_kill_at_any_moment_leaves_rows_and_state_of_the_same_commit() {
+    if let Ok(given) = std::env::var(CHILD) {
+        return commit_for_ever(&given);
+    }
     let mut commits = 0;
     for to in [
         "csv: { path: DIR/out }",
         "jsonl: { path: DIR/out }",
+        #[cfg(feature = "parquet")]
+        "parquet: { path: DIR/out }",
         "jsonl: { path: DIR/runs, layout: file_per_run }",
     ] {
         let bench = Bench::new();
@@ -420,5 +422,5 @@ fn a_kill_at_any_moment_leaves_rows_and_state_of_the_same_commit() {
             assert_eq!(rows, expected, "round {round}");
         }
     }
-    assert!(commits >= 36, "{commits}");
+    assert!(commits >= 36, "{commits}: each child commits at least once");
 }
