@@ -34,9 +34,13 @@ pub mod store;
 
 pub mod credentials;
 
+pub mod alerts;
+
 pub mod kinds;
 
 pub mod spec;
+
+pub mod diagnosis;
 
 pub mod engine;
 

@@ -133,6 +133,7 @@ impl Dispatcher {
             work: Arc::clone(&job.work),
             setting: Arc::clone(&job.setting),
             output: self.parts.outputs.open(run, no, job.setting.limits.output),
+            seen: crate::kinds::Seen::default(),
             stop,
             clock: Arc::clone(&self.parts.clock),
         };

@@ -18,8 +18,8 @@ mod work;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -29,7 +29,7 @@ use tokio::sync::watch;
 pub use work::{Kinds, Shown, Work, check};
 
 use crate::clock::Clock;
-use crate::model::{AttemptNo, Binding, Cause, JobName, NodeId, Outcome, RunId};
+use crate::model::{AttemptNo, Binding, Cause, JobName, NodeId, Observation, Outcome, RunId};
 
 /// Performs attempts. The real one is [`Kinds`]; simulations script theirs.
 #[async_trait]
@@ -58,10 +58,29 @@ pub struct AttemptContext {
     pub setting: Arc<Setting>,
     /// Where output goes.
     pub output: output::Output,
+    /// Where it leaves what it saw on its way to the outcome.
+    pub seen: Seen,
     /// Tells when to stop.
     pub stop: Stop,
     /// Time.
     pub clock: Arc<dyn Clock>,
+}
+
+/// What an attempt saw on its way to its outcome; cheap to clone. The engine stores it with the attempt's end.
+#[derive(Clone, Debug, Default)]
+pub struct Seen(Arc<Mutex<Vec<Observation>>>);
+
+impl Seen {
+    /// Leaves one look.
+    pub fn push(&self, observation: Observation) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(observation);
+    }
+
+    /// Takes all of them.
+    #[must_use]
+    pub fn take(&self) -> Vec<Observation> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 /// How a job is done, from its common keys.

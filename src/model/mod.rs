@@ -4,19 +4,25 @@
 //! performed: no I/O, no async, no clock.
 
 pub mod credential;
+pub mod fault;
 pub mod id;
 pub mod incident;
+pub mod observation;
 pub mod policy;
 pub mod run;
+pub mod subject;
 
 pub use credential::{
     Binding, Channel, CredentialClass, CredentialName, CredentialState, KnownEnd, Standing,
 };
+pub use fault::{Family, Fault};
 pub use id::{AttemptNo, IncidentId, JobId, JobName, NameError, NodeId, Revision, RunId};
 pub use incident::{Incident, IncidentChange, IncidentState, Notification, Severity};
+pub use observation::{Observation, Verdict};
 pub use policy::{
     AlertRule, Backoff, CatchUp, CatchUpMode, Dst, DstGap, DstOverlap, Overlap, Policy, Retry,
 };
 pub use run::{
     Attempt, Cause, Failure, FailureClass, Holder, NotRun, Outcome, Run, RunState, SlotState,
 };
+pub use subject::{Subject, SubjectKind};

@@ -120,6 +120,7 @@ impl Bench {
             work: Arc::new(work),
             setting: Arc::new(setting),
             output: outputs.open(RunId(42), 1, None),
+            seen: crate::kinds::Seen::default(),
             stop,
             clock: Arc::new(SystemClock),
         };

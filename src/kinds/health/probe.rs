@@ -11,6 +11,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use super::measure::Reading;
 use crate::kinds::wire::{self, FILES};
 use crate::model::FailureClass;
+pub(super) use crate::model::Verdict;
 use crate::yaml::{Code, Decode, Decoder, Node, Value};
 
 /// What a probe found.
@@ -33,31 +34,6 @@ pub(super) struct Cause {
     pub(super) class: FailureClass,
     /// The server's wish for the next try.
     pub(super) retry_after: Option<Duration>,
-}
-
-/// What a check came to, the worse the later.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Verdict {
-    /// Everything is as expected.
-    Ok,
-    /// Something is not as it should be.
-    Warn,
-    /// Nobody knows.
-    Unknown,
-    /// Something is not as it must be.
-    Fail,
-}
-
-impl Verdict {
-    /// The word.
-    pub(super) fn word(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Warn => "warn",
-            Self::Unknown => "unknown",
-            Self::Fail => "fail",
-        }
-    }
 }
 
 impl Cause {

@@ -76,6 +76,7 @@ impl Bench {
             work: Arc::new(Work::Health(spec.unwrap())),
             setting: Arc::new(setting),
             output: self.outputs.open(RunId(1), 1, None),
+            seen: crate::kinds::Seen::default(),
             stop,
             clock: Arc::new(SystemClock),
         }

@@ -110,6 +110,7 @@ impl Bench {
             work: Arc::new(Work::Sync(Box::new(self::spec(spec)))),
             setting: Arc::new(setting),
             output,
+            seen: crate::kinds::Seen::default(),
             stop,
             clock: Arc::new(Patient(self.clock.clone())),
         };
