@@ -18,6 +18,7 @@ pub mod hold;
 pub mod incident;
 pub mod lifecycle;
 pub mod schedule;
+pub mod signature;
 pub mod state;
 pub mod tick;
 #[cfg(test)]
