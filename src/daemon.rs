@@ -4,18 +4,20 @@
 //! what any of them does.
 
 mod data_dir;
+mod left_over;
+mod signals;
+mod systemd;
+mod watch;
 
-use std::collections::HashSet;
 use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, watch as shown};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -30,11 +32,10 @@ use crate::engine::credentials::Credentials;
 use crate::engine::dispatch::{Channels, Dispatcher, Drain, Parts};
 use crate::engine::reload::{self, Load, Reloader, tell_bad_files};
 use crate::engine::{Handle, View, retention};
-use crate::kinds::grant;
+use crate::kinds::Kinds;
 use crate::kinds::output::Outputs;
-use crate::kinds::process::{self, orphans};
-use crate::kinds::{Kinds, Leaving};
-use crate::model::{NodeId, RunId, RunState};
+use crate::kinds::process;
+use crate::model::{Advance, NodeId, Progress};
 use crate::plan::state::Seats;
 use crate::spec::config::{self, Config};
 use crate::spec::{self, Catalog, Kept, Settings};
@@ -42,13 +43,6 @@ use crate::store::sqlite::Sqlite;
 use crate::store::{Keep, NewNode, Store};
 use crate::web;
 use crate::yaml::{arrange, render};
-
-/// Time that attempts under way have to end by themselves once the daemon is told to stop. Below the 90 s
-/// that systemd waits, with the jobs' own grace on top.
-const DRAIN: Duration = Duration::from_secs(20);
-
-/// Time between TERM and KILL for what a killed daemon left running.
-const ORPHAN_GRACE: Duration = Duration::from_secs(5);
 
 /// Time for the copies of job files that are still being made when everything else has ended.
 const COPIES: Duration = Duration::from_secs(5);
@@ -196,16 +190,16 @@ async fn serve(
 ) -> Result<()> {
     let outputs = Outputs::at(&data.path);
     let node = register(settings, store.as_ref(), clock.as_ref()).await?;
-    let going_on = end_orphans(&data.path, store.as_ref(), clock.as_ref()).await?;
+    let going_on = left_over::end(&data.path, store.as_ref(), clock.as_ref()).await?;
     let (requests, inbox) = mpsc::channel(REQUESTS);
     let kept = Kept::at(&data.path);
     let load = loader((Arc::clone(settings), kept.clone()), Arc::clone(&clock));
     let dir = settings.jobs_dir.clone();
     let reloader = Reloader::on(dir, Arc::clone(&load), Arc::clone(&clock), requests.clone());
     let catalog = Arc::new(load(&Catalog::default()));
-    let (view, shown) = watch::channel(Arc::new(View::default()));
+    let (view, viewed) = shown::channel(Arc::new(View::default()));
     let (reload, asked) = mpsc::channel(16);
-    let engine = Handle::new(requests, shown);
+    let engine = Handle::new(requests, viewed);
     let server = web::Server::bind(web::Parts {
         store: Arc::clone(store),
         engine: engine.clone(),
@@ -235,11 +229,13 @@ async fn serve(
         Arc::clone(&catalog),
     )
     .while_held(data.held());
-    let (drain, stopping) = watch::channel(Drain::No);
-    let beat_every = watchdog();
+    let (drain, stopping) = shown::channel(Drain::No);
+    let (advance, _advanced) = shown::channel(Advance::NONE);
+    let (_outbox, delivering) = shown::channel(Progress::Waiting { until: None });
+    let mut beat = watch::Beat::new(advance, delivering, Arc::clone(&clock));
     let (keep, bytes) = (keep(settings), settings.retention.bytes);
     let sweep = retention::run(Arc::clone(store), outputs, Arc::clone(&clock), keep, bytes);
-    let (in_force, kept_up) = watch::channel(Arc::clone(&catalog));
+    let (in_force, kept_up) = shown::channel(Arc::clone(&catalog));
     let follow = reloader.run(in_force, asked);
     let errands = tokio::spawn(until(shutdown.clone(), async move {
         tokio::select! {
@@ -248,14 +244,14 @@ async fn serve(
         }
     }));
     let door = tokio::spawn(server.serve(shutdown.clone()));
-    let signals = tokio::spawn(heed_signals(engine, (drain, leaving), Arc::clone(&clock)));
+    let signals = tokio::spawn(signals::heed(engine, (drain, leaving), Arc::clone(&clock)));
     dispatcher.give_up(going_on);
     // Ready means that the jobs are in force, and that what an earlier daemon left is settled.
     dispatcher.step().await;
     greet(settings, &catalog, address);
-    tell_systemd(&[sd_notify::NotifyState::Ready]);
+    systemd::tell(&[sd_notify::NotifyState::Ready]);
     let copies = tokio::spawn(reload::keep(kept, kept_up));
-    dispatcher.run(stopping, beat_every, beat(beat_every)).await;
+    dispatcher.run(stopping, beat.every, |advance| beat.beat(advance)).await;
     shutdown.cancel();
     signals.abort();
     let _ended = tokio::join!(errands, door, tending);
@@ -313,45 +309,6 @@ async fn register(settings: &Settings, store: &dyn Store, clock: &dyn Clock) -> 
     Ok(store.register(node).await?)
 }
 
-/// Ends what attempts of an earlier incarnation left running: their runs are about to be recorded as lost, and
-/// nothing of a lost run may go on behind the back of its next attempt. Returns those that go on.
-async fn end_orphans(
-    data_dir: &Path,
-    store: &dyn Store,
-    clock: &dyn Clock,
-) -> Result<HashSet<RunId>> {
-    let live = store.live_runs().await?;
-    let running = live.iter().filter(|run| matches!(run.state, RunState::Running { .. }));
-    let running: HashSet<RunId> = running.map(|run| run.id).collect();
-    if !running.is_empty() {
-        tracing::warn!(
-            runs = running.len(), patience = ?ORPHAN_GRACE,
-            "a daemon died here: ending what it left running before anything starts"
-        );
-    }
-    // What a run that has ended left behind on purpose, in a session of its own, is none of ours.
-    let wanted = |orphan: &orphans::Orphan| running.contains(&orphan.run);
-    let swept = orphans::end(data_dir, wanted, ORPHAN_GRACE, clock).await;
-    for orphan in swept.ended {
-        tracing::warn!(
-            run = %orphan.run, group = orphan.group,
-            "ended the processes that a killed daemon had left running"
-        );
-    }
-    for orphan in &swept.stuck {
-        tracing::error!(
-            run = %orphan.run, group = orphan.group,
-            "can't end the processes that a killed daemon had left running: look at them with \
-             `ps -o pid,user,stat,args -g {}`; the run is not tried again", orphan.group
-        );
-    }
-    // Nobody is left who needs the tokens that they were given.
-    if let Err(error) = grant::sweep(data_dir) {
-        tracing::warn!(%error, "can't remove the tokens of attempts that are over");
-    }
-    Ok(swept.stuck.iter().map(|orphan| orphan.run).collect())
-}
-
 fn greet(settings: &Settings, catalog: &Catalog, address: Option<SocketAddr>) {
     tracing::info!(
         jobs = catalog.jobs.len(),
@@ -391,75 +348,4 @@ fn loader((settings, kept): (Arc<Settings>, Kept), clock: Arc<dyn Clock>) -> Loa
         }
         spec::load(&settings, now, Some(before))
     })
-}
-
-/// How often systemd wants to hear that the loop advances: half its patience.
-fn watchdog() -> Option<Duration> {
-    let patience = sd_notify::watchdog_enabled()?;
-    Some(patience / 2)
-}
-
-/// What tells systemd that the loop advances, where it wants to hear it.
-fn beat(every: Option<Duration>) -> impl Fn() + Send {
-    move || {
-        if every.is_some() {
-            tell_systemd(&[sd_notify::NotifyState::Watchdog]);
-        }
-    }
-}
-
-fn tell_systemd(states: &[sd_notify::NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
-        tracing::debug!(%error, "systemd was not told");
-    }
-}
-
-/// TERM and INT stop in order, a second one at once; HUP reads the jobs folder again.
-async fn heed_signals(
-    engine: Handle,
-    (drain, leaving): (watch::Sender<Drain>, Leaving),
-    clock: Arc<dyn Clock>,
-) {
-    let streams = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-        signal(SignalKind::hangup()),
-    );
-    let (Ok(mut term), Ok(mut int), Ok(mut hup)) = streams else {
-        tracing::error!("signals can't be heard: only SIGKILL stops this daemon");
-        return std::future::pending().await;
-    };
-    loop {
-        tokio::select! {
-            _ = term.recv() => break,
-            _ = int.recv() => break,
-            _ = hup.recv() => read_again(&engine).await,
-        }
-    }
-    leaving.begin();
-    tell_systemd(&[sd_notify::NotifyState::Stopping]);
-    let running = engine.view().running;
-    tracing::info!(running, "stopping: nothing starts any more (a second signal stops at once)");
-    drain.send_replace(Drain::Gently);
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
-        () = clock.sleep(DRAIN) => {}
-    }
-    drain.send_replace(Drain::Now);
-    // The engine's own end ends this task too.
-    std::future::pending::<()>().await;
-}
-
-async fn read_again(engine: &Handle) {
-    let monotonic = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    let micros = i128::from(monotonic.tv_sec) * 1_000_000 + i128::from(monotonic.tv_nsec) / 1_000;
-    tell_systemd(&[
-        sd_notify::NotifyState::Reloading,
-        sd_notify::NotifyState::MonotonicUsec(micros),
-    ]);
-    if engine.reload().await.is_err() {
-        tracing::warn!("not reloaded: the daemon is stopping");
-    }
-    tell_systemd(&[sd_notify::NotifyState::Ready]);
 }

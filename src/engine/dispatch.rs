@@ -23,7 +23,9 @@ use super::{Refusal, Request, View};
 use crate::clock::Clock;
 use crate::kinds::output::Outputs;
 use crate::kinds::{Perform, StopReason};
-use crate::model::{AttemptNo, Holder, JobId, JobName, NodeId, Revision, RunId, RunState};
+use crate::model::{
+    Advance, AttemptNo, Holder, JobId, JobName, NodeId, Progress, Revision, RunId, RunState,
+};
 use crate::plan::state::{Seats, State};
 use crate::plan::tick::Action;
 use crate::spec::{Catalog, Job};
@@ -120,6 +122,8 @@ pub struct Dispatcher {
     pub(super) blocked: BTreeMap<JobId, Timestamp>,
     /// Who waits for the catalog to be in force.
     pub(super) installed_for: Vec<oneshot::Sender<()>>,
+    /// Since when results wait to be judged, as the clock counts what has passed.
+    unjudged_since: Option<Duration>,
     held: Option<Held>,
     /// It was seen once that it is not: nothing brings it back.
     lost: bool,
@@ -181,6 +185,7 @@ impl Dispatcher {
             credentials_at: None,
             blocked: BTreeMap::new(),
             installed_for: Vec::new(),
+            unjudged_since: None,
             held: None,
             lost: false,
         }
@@ -209,24 +214,26 @@ impl Dispatcher {
         self.lost
     }
 
-    /// Serves until `stopping` says to drain and everything under way has ended. `beat` is called after
-    /// each step that advanced; with `beat_every`, at least that often.
+    /// Serves until `stopping` says to drain and everything under way has ended. `beat` is told before and
+    /// after each step how far this is; with `beat_every`, at least that often.
     pub async fn run(
         mut self,
         mut stopping: watch::Receiver<Drain>,
         beat_every: Option<Duration>,
-        beat: impl Fn() + Send,
+        mut beat: impl FnMut(Advance) + Send,
     ) {
         loop {
+            let since = self.parts.clock.passed();
+            beat(self.advance(Progress::Working { since }));
             let mut wake = self.step().await;
-            // A store that fails is told in its own way; to be killed for it would cost the attempts too.
-            beat();
-            if self.is_drained() {
-                return;
-            }
             if let Some(every) = beat_every {
                 let next = self.last_now + every;
                 wake = Some(wake.map_or(next, |wake| wake.min(next)));
+            }
+            // A store that fails is told in its own way; to be killed for it would cost the attempts too.
+            beat(self.advance(Progress::Waiting { until: wake }));
+            if self.is_drained() {
+                return;
             }
             let clock = Arc::clone(&self.parts.clock);
             tokio::select! {
@@ -292,6 +299,18 @@ impl Dispatcher {
         }
         self.publish();
         self.next_look(now)
+    }
+
+    /// How far the loop is. A result that the store can't take is its trouble, and told as such.
+    fn advance(&mut self, dispatch: Progress) -> Advance {
+        if self.ended.is_empty() || self.store_trouble.is_some() {
+            self.unjudged_since = None;
+        } else if self.unjudged_since.is_none() {
+            self.unjudged_since = Some(self.parts.clock.passed());
+        }
+        let idle = Progress::Waiting { until: None };
+        let evaluation = self.unjudged_since.map_or(idle, |since| Progress::Working { since });
+        Advance { dispatch, evaluation }
     }
 
     /// Whether the stop is through: nothing is under way, and every result is kept or given up.

@@ -9,6 +9,7 @@ pub mod id;
 pub mod incident;
 pub mod observation;
 pub mod policy;
+pub mod progress;
 pub mod run;
 pub mod subject;
 
@@ -22,6 +23,7 @@ pub use observation::{Observation, Verdict};
 pub use policy::{
     AlertRule, Backoff, CatchUp, CatchUpMode, Dst, DstGap, DstOverlap, Overlap, Policy, Retry,
 };
+pub use progress::{Advance, Progress};
 pub use run::{
     Attempt, Cause, Failure, FailureClass, Holder, NotRun, Outcome, Run, RunState, SlotState,
 };

@@ -171,7 +171,7 @@ async fn ours(jobs: usize, lead: Duration, seats: usize, real: bool) -> (Arc<Lat
     let catalog = Arc::new(catalog(jobs, due, &work()));
     let dispatcher = Dispatcher::new(parts, Channels { requests: inbox, view, reload }, catalog);
     let (drain, stopping) = watch::channel(Drain::No);
-    let loop_ended = tokio::spawn(dispatcher.run(stopping, None, || {}));
+    let loop_ended = tokio::spawn(dispatcher.run(stopping, None, |_| {}));
     late.wait(lead + Duration::from_secs(60)).await;
     drain.send_replace(Drain::Gently);
     loop_ended.await.expect("the loop ends");
