@@ -160,7 +160,7 @@ impl Ask<'_> {
 fn lost(lost: Lost) -> Failure {
     match lost {
         Lost::Unmade(words) => Failure::new(FailureClass::Permanent, words),
-        Lost::Unanswered(words) => failure(words),
+        Lost::Unanswered(words, _) => failure(words),
     }
 }
 

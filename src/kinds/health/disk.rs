@@ -3,6 +3,7 @@
 use super::measure::{Measured, Quantity, Reading, Unit};
 use super::probe::{Found, blocking};
 use super::spec::Expectation;
+use crate::kinds::wire::fault;
 use crate::yaml::{Located, section};
 
 /// What it measures.
@@ -26,7 +27,10 @@ pub(super) fn defaults() -> Vec<Expectation> {
 pub(super) async fn read(path: String) -> Found {
     blocking(move || match rustix::fs::statvfs(path.as_str()) {
         Ok(answer) => Found::values(reading(&answer)),
-        Err(error) => Found::unknown(format!("can't look at {path}: {error}")),
+        Err(error) => {
+            let fault = fault::of_io(&error.into());
+            Found::blind(format!("can't look at {path}: {error}"), fault)
+        }
     })
     .await
 }

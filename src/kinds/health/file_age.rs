@@ -7,6 +7,8 @@ use jiff::Timestamp;
 
 use super::measure::{Measured, Quantity, Reading};
 use super::probe::{Found, blocking};
+use crate::kinds::wire::fault;
+use crate::model::Fault;
 use crate::yaml::{Located, section};
 
 /// What it measures.
@@ -37,7 +39,7 @@ pub(super) async fn read(path: PathBuf, may_be_absent: bool, now: Timestamp) -> 
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let why = format!("{} does not exist", path.display());
             if !may_be_absent {
-                return Found::down(why);
+                return Found::down(why, Fault::NotFound);
             }
             let reading = Reading::default()
                 .with("exists", Measured::Flag(false))
@@ -45,7 +47,10 @@ pub(super) async fn read(path: PathBuf, may_be_absent: bool, now: Timestamp) -> 
                 .with("size", Measured::Missing(why));
             Found::values(reading)
         }
-        Err(error) => Found::unknown(format!("can't look at {}: {error}", path.display())),
+        Err(error) => {
+            let why = format!("can't look at {}: {error}", path.display());
+            Found::blind(why, fault::of_io(&error))
+        }
     })
     .await
 }

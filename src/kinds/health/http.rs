@@ -19,8 +19,8 @@ use crate::credentials::declare::Declaration;
 use crate::credentials::exchange::{retry_after, root};
 use crate::credentials::keeper::Lease;
 use crate::kinds::output::Output;
-use crate::kinds::wire::{self, Answer, BODY_MAX, Clients, Connections, Lost, Means};
-use crate::model::FailureClass;
+use crate::kinds::wire::{self, Answer, BODY_MAX, Clients, Connections, Lost, Means, fault};
+use crate::model::{FailureClass, Fault};
 use crate::yaml::decode::values::{Entries, ScalarText};
 use crate::yaml::{Located, section, words};
 
@@ -161,7 +161,7 @@ pub(super) async fn walked(
 fn found(lost: Lost) -> Found {
     match lost {
         Lost::Unmade(words) => Found::unknown(words),
-        Lost::Unanswered(words) => Found::down(words),
+        Lost::Unanswered(words, fault) => Found::down(words, fault),
     }
 }
 
@@ -178,7 +178,10 @@ pub(super) async fn measure(mut answer: Answer, ask: &Ask<'_>) -> Found {
     if !paths.is_empty() || ask.wanted.contains(&"body") {
         let body = match answer.body().await {
             Ok(body) => body,
-            Err(error) => return Found::down(format!("the body broke off: {}", root(&error))),
+            Err(error) => {
+                let fault = fault::of_error(&error).unwrap_or(Fault::Truncated);
+                return Found::down(format!("the body broke off: {}", root(&error)), fault);
+            }
         };
         // A server may send back what it was shown.
         let text = ask.output.hide(&String::from_utf8_lossy(body));
@@ -192,14 +195,15 @@ pub(super) async fn measure(mut answer: Answer, ask: &Ask<'_>) -> Found {
 
 /// What a status says of a failure.
 fn cause(status: StatusCode, asked: Option<&HeaderValue>, now: Timestamp) -> Cause {
+    let fault = fault::of_status(status.as_u16());
     let class = match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => FailureClass::Unauthorized,
         StatusCode::TOO_MANY_REQUESTS => FailureClass::Throttled,
-        _ => return Cause::TRANSIENT,
+        _ => return Cause::of(fault),
     };
     let after = asked.filter(|_| class == FailureClass::Throttled);
     let after = after.and_then(|value| value.to_str().ok());
-    Cause { class, retry_after: after.and_then(|text| retry_after(text, now, WAIT_MAX)) }
+    Cause { class, retry_after: after.and_then(|text| retry_after(text, now, WAIT_MAX)), fault }
 }
 
 /// The value at a path such as `queue.depth`, `hosts.0.name` or `/a.b/c`.

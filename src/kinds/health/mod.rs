@@ -6,13 +6,13 @@
 //! ```
 //!
 //! Owns the order of a run: every check has its own time, one that hangs delays no other, and none is
-//! left behind. What can't be looked at is unknown, never ok. A new probe is one file with its section,
-//! its measures and its `read`, and one variant of [`Probe`]. Refuses to know alerts: a run is one
-//! observation.
+//! left behind. What can't be looked at is unknown, never ok. Each check leaves one observation of a run: what
+//! it looked at, how that is, and what is wrong. Refuses to know alerts.
 
 mod condition;
 mod credential;
 mod disk;
+mod fault;
 mod file_age;
 mod http;
 mod load;
@@ -23,15 +23,18 @@ mod probe;
 mod report;
 mod signed;
 mod spec;
+mod subject;
 mod syntax;
 mod tcp;
+mod which;
 
 use std::sync::{Mutex, PoisonError};
 
 use futures_util::StreamExt;
 use futures_util::stream;
 
-pub use spec::{Check, HealthSpec, Probe};
+pub use spec::{Check, HealthSpec};
+pub use which::Probe;
 
 use super::given::{Given, Surroundings};
 use super::grant::{self, Access, Grants};
@@ -40,9 +43,9 @@ use super::wire::{Caller, Clients};
 use super::{AttemptContext, Stop, StopReason};
 use crate::clock;
 use crate::credentials::keeper::Use;
-use crate::model::{Failure, FailureClass, Outcome};
+use crate::model::{Failure, FailureClass, Fault, Observation, Outcome, Subject};
 use probe::{Cause, Found};
-use report::Judged;
+use report::{Judged, Look};
 
 /// Checks that run at the same time.
 const ABREAST: usize = 32;
@@ -70,6 +73,9 @@ pub(super) async fn perform(
     let checks: Vec<_> = spec.checks.iter().map(|check| round.judge(check)).collect();
     let judged: Vec<Option<Judged>> = stream::iter(checks).buffered(ABREAST).collect().await;
     let total = judged.len();
+    for (check, judged) in spec.checks.iter().zip(&judged) {
+        round.leave(check, judged.as_ref());
+    }
     let judged: Vec<Judged> = judged.into_iter().flatten().collect();
     attempt.output.append(report::lines(&judged)).await;
     match attempt.stop.reason() {
@@ -100,11 +106,29 @@ struct Round<'a> {
 impl Round<'_> {
     /// Makes one check; `None` where it was stopped before it came to anything.
     async fn judge(&self, check: &Check) -> Option<Judged> {
+        let clock = self.attempt.clock.as_ref();
+        let start = clock.passed();
         let found = match &check.probe {
             Probe::Command(probe) => self.plugin(check, probe).await,
             _ => self.probe(check).await,
         };
-        found.map(|found| report::judge(check, found))
+        let look = Look { at: clock.now(), took: clock.passed().saturating_sub(start) };
+        found.map(|found| report::judge(check, found, look))
+    }
+
+    /// Leaves what was seen, if it came to anything.
+    fn leave(&self, check: &Check, judged: Option<&Judged>) {
+        let (Some(judged), attempt) = (judged, self.attempt) else { return };
+        attempt.seen.push(Observation {
+            check: Subject::check(&attempt.job, &check.name.value),
+            subject: self.subject(check, judged),
+            at: judged.look.at,
+            took: judged.look.took,
+            verdict: judged.verdict,
+            fault: judged.fault,
+            text: attempt.output.hide(&judged.line()),
+            run: Some(attempt.run),
+        });
     }
 
     /// Everything but plugins can simply be let go of when its time is over.
@@ -121,7 +145,7 @@ impl Round<'_> {
     async fn look(&self, check: &Check) -> Found {
         let found = self.try_look(check).await;
         found.unwrap_or_else(|failure| {
-            let cause = Cause { class: failure.class, retry_after: None };
+            let cause = Cause { class: failure.class, ..Cause::of(Fault::Configuration) };
             Found::Unknown(failure.message, cause)
         })
     }
@@ -252,8 +276,10 @@ impl Round<'_> {
 fn too_slow(check: &Check) -> Found {
     let time = measure::Measured::time(check.timeout).shown(None);
     match check.probe {
-        Probe::Http(_) | Probe::Tcp(_) => Found::down(format!("no answer within {time}")),
-        _ => Found::unknown(format!("it could not be read within {time}")),
+        Probe::Http(_) | Probe::Tcp(_) => {
+            Found::down(format!("no answer within {time}"), Fault::NetTimeout)
+        }
+        _ => Found::blind(format!("it could not be read within {time}"), Fault::TimedOut),
     }
 }
 

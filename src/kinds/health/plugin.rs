@@ -10,6 +10,7 @@ use crate::kinds::command::Run;
 use crate::kinds::output::Output;
 use crate::kinds::process::{self, Capture, Exit, Program, Scan, SpawnError};
 use crate::kinds::{Stop, StopReason};
+use crate::model::Fault;
 use crate::yaml::section;
 
 /// What it measures beside what the plugin reports.
@@ -38,7 +39,7 @@ pub(super) async fn read(
     match process::run(program, &mut capture, stop, clock).await {
         Ok(exit) => judge(&exit, &capture),
         Err(SpawnError { class, message }) => {
-            Found::Unknown(message, Cause { class, retry_after: None })
+            Found::Unknown(message, Cause { class, ..Cause::TRANSIENT })
         }
     }
 }
@@ -48,14 +49,14 @@ fn judge(exit: &Exit, capture: &Capture<'_>) -> Found {
     let (line, data) = split(&output);
     let said = if line.is_empty() { capture.stderr.last_line().unwrap_or_default() } else { line };
     if let Some(reason) = exit.stopped {
-        let why = match reason {
-            StopReason::TimedOut => "it took too long and was ended",
-            StopReason::Cancelled | StopReason::Shutdown => "it was stopped",
+        let (why, fault) = match reason {
+            StopReason::TimedOut => ("it took too long and was ended", Some(Fault::TimedOut)),
+            StopReason::Cancelled | StopReason::Shutdown => ("it was stopped", None),
         };
-        return Found::unknown(why);
+        return Found::blind(why, fault);
     }
     let Some(code) = exit.status.code() else {
-        return Found::unknown(format!("it was ended by {}", exit.status));
+        return Found::blind(format!("it was ended by {}", exit.status), Fault::ExecSignal);
     };
     let verdict = match code {
         0 => Verdict::Ok,
@@ -63,7 +64,13 @@ fn judge(exit: &Exit, capture: &Capture<'_>) -> Found {
         2 => Verdict::Fail,
         3 => Verdict::Unknown,
         code => {
-            return Found::unknown(format!("exit code {code} means nothing for a plugin: {said}"));
+            let why = format!("exit code {code} means nothing for a plugin: {said}");
+            return match code {
+                // What a shell says where it can't start a program.
+                126 => Found::blind(why, Fault::PermissionDenied),
+                127 => Found::blind(why, Fault::ExecMissing),
+                _ => Found::unknown(why),
+            };
         }
     };
     let mut reading = Reading::default()
@@ -72,7 +79,7 @@ fn judge(exit: &Exit, capture: &Capture<'_>) -> Found {
     for (label, value) in data {
         reading = reading.with(label, value);
     }
-    Found::Judged(verdict, said, reading)
+    Found::Judged(verdict, said, reading, Cause::TRANSIENT)
 }
 
 /// The first line's text, and all performance data: behind the `|` of the first line, and behind the

@@ -10,8 +10,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::measure::Reading;
 use crate::kinds::wire::{self, FILES};
-use crate::model::FailureClass;
 pub(super) use crate::model::Verdict;
+use crate::model::{FailureClass, Fault};
 use crate::yaml::{Code, Decode, Decoder, Node, Value};
 
 /// What a probe found.
@@ -20,7 +20,7 @@ pub(super) enum Found {
     /// It measured; the conditions decide. The cause is the class of a failure, should they not hold.
     Values(Reading, Cause),
     /// It answered with a verdict of its own, in words; conditions may add to it.
-    Judged(Verdict, String, Reading),
+    Judged(Verdict, String, Reading, Cause),
     /// What it looks at is not there, which is a verdict without any condition.
     Down(String, Cause),
     /// It could not look.
@@ -34,11 +34,19 @@ pub(super) struct Cause {
     pub(super) class: FailureClass,
     /// The server's wish for the next try.
     pub(super) retry_after: Option<Duration>,
+    /// What is wrong, where the probe knows; the words tell it where it does not.
+    pub(super) fault: Option<Fault>,
 }
 
 impl Cause {
     /// A cause that may go away by itself, as most do.
-    pub(super) const TRANSIENT: Self = Self { class: FailureClass::Transient, retry_after: None };
+    pub(super) const TRANSIENT: Self =
+        Self { class: FailureClass::Transient, retry_after: None, fault: None };
+
+    /// The same of a known fault.
+    pub(super) fn of(fault: impl Into<Option<Fault>>) -> Self {
+        Self { fault: fault.into(), ..Self::TRANSIENT }
+    }
 }
 
 impl Found {
@@ -46,12 +54,17 @@ impl Found {
         Self::Values(reading, Cause::TRANSIENT)
     }
 
-    pub(super) fn down(why: impl Into<String>) -> Self {
-        Self::Down(why.into(), Cause::TRANSIENT)
+    pub(super) fn down(why: impl Into<String>, fault: impl Into<Option<Fault>>) -> Self {
+        Self::Down(why.into(), Cause::of(fault))
     }
 
     pub(super) fn unknown(why: impl Into<String>) -> Self {
         Self::Unknown(why.into(), Cause::TRANSIENT)
+    }
+
+    /// It could not look, for a reason that is known.
+    pub(super) fn blind(why: impl Into<String>, fault: impl Into<Option<Fault>>) -> Self {
+        Self::Unknown(why.into(), Cause::of(fault))
     }
 }
 

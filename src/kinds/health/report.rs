@@ -3,68 +3,123 @@
 //! Owns the words: the line of each check, and the one line of the run. Refuses to know how anything was
 //! found out.
 
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::fault;
 use super::measure::{Measured, Reading};
 use super::probe::{Cause, Found, Verdict};
 use super::spec::{Check, Expectation};
-use crate::model::{Failure, FailureClass, Outcome};
+use crate::model::{Failure, FailureClass, Fault, Outcome};
 
 /// Checks that one line names.
 const NAMED: usize = 3;
+
+/// When a look was over, and how long it took.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Look {
+    pub(super) at: Timestamp,
+    pub(super) took: Duration,
+}
 
 /// What a check came to.
 #[derive(Clone, Debug)]
 pub(super) struct Judged {
     name: String,
-    verdict: Verdict,
+    /// The verdict.
+    pub(super) verdict: Verdict,
     text: String,
     cause: Cause,
+    /// What is wrong; `None` of what is ok.
+    pub(super) fault: Option<Fault>,
+    /// The look.
+    pub(super) look: Look,
+}
+
+impl Judged {
+    /// What was seen, in one line.
+    pub(super) fn line(&self) -> String {
+        one_line(&self.text)
+    }
+
+    /// Whether a credential is what failed, and nothing was seen for that.
+    pub(super) fn lacked_credential(&self) -> bool {
+        self.verdict == Verdict::Unknown && self.cause.class == FailureClass::Unauthorized
+    }
+}
+
+/// What a value says that is not as expected.
+struct Broken<'a> {
+    name: &'a str,
+    verdict: Verdict,
+    text: String,
+    /// Whether there is no such value.
+    missing: bool,
 }
 
 /// Holds what was found against what is expected.
-pub(super) fn judge(check: &Check, found: Found) -> Judged {
+pub(super) fn judge(check: &Check, found: Found, look: Look) -> Judged {
     let name = check.name.value.clone();
     let (own, said, reading, cause) = match found {
-        Found::Down(text, cause) => return Judged { name, verdict: Verdict::Fail, text, cause },
-        Found::Unknown(text, cause) => {
-            return Judged { name, verdict: Verdict::Unknown, text, cause };
-        }
-        Found::Values(reading, cause) => (Verdict::Ok, String::new(), reading, cause),
-        Found::Judged(verdict, said, reading) => (verdict, said, reading, Cause::TRANSIENT),
+        Found::Down(text, cause) => (Verdict::Fail, text, None, cause),
+        Found::Unknown(text, cause) => (Verdict::Unknown, text, None, cause),
+        Found::Values(reading, cause) => (Verdict::Ok, String::new(), Some(reading), cause),
+        Found::Judged(verdict, said, reading, cause) => (verdict, said, Some(reading), cause),
     };
-    let expect = check.expect.iter().filter_map(|one| broken(one, &reading, Verdict::Fail));
-    let warn = check.warn.iter().filter_map(|one| broken(one, &reading, Verdict::Warn));
-    let broken: Vec<(Verdict, String)> = expect.chain(warn).collect();
-    let verdict = broken.iter().map(|(verdict, _)| *verdict).max().unwrap_or(Verdict::Ok).max(own);
+    let reading = reading.as_ref();
+    let broken = reading.map(|reading| all_broken(check, reading)).unwrap_or_default();
+    let verdict = broken.iter().map(|one| one.verdict).max().unwrap_or(Verdict::Ok).max(own);
+    let worst: Vec<&Broken> = broken.iter().filter(|one| one.verdict == verdict).collect();
     let mut texts = vec![said];
-    texts.extend(broken.into_iter().filter(|(of, _)| *of == verdict).map(|(_, text)| text));
+    texts.extend(worst.iter().map(|one| one.text.clone()));
     texts.retain(|text| !text.is_empty());
-    if texts.is_empty() {
+    if let (true, Some(reading)) = (texts.is_empty(), reading) {
         texts.push(reading.shown());
     }
-    Judged { name, verdict, text: texts.join("; "), cause }
+    let text = texts.join("; ");
+    let of_value = || {
+        let first = worst.first()?;
+        match fault::of_value(&check.probe, first.name, &cause) {
+            Some(Fault::Threshold) if first.missing => Some(Fault::BadAnswer),
+            known => known,
+        }
+    };
+    let of_words = || fault::of_words(verdict, &cause, &text);
+    let known = if own == verdict { cause.fault.or_else(of_value) } else { of_value() };
+    let fault = (verdict != Verdict::Ok).then(|| known.unwrap_or_else(of_words));
+    Judged { name, verdict, text, cause, fault, look }
+}
+
+/// Every expectation that does not hold.
+fn all_broken<'a>(check: &'a Check, reading: &Reading) -> Vec<Broken<'a>> {
+    let expect = check.expect.iter().filter_map(|one| broken(one, reading, Verdict::Fail));
+    let warn = check.warn.iter().filter_map(|one| broken(one, reading, Verdict::Warn));
+    expect.chain(warn).collect()
 }
 
 /// The verdict and the words where an expectation does not hold.
-fn broken(
-    expectation: &Expectation,
+fn broken<'a>(
+    expectation: &'a Expectation,
     reading: &Reading,
     verdict: Verdict,
-) -> Option<(Verdict, String)> {
-    let name = &expectation.value;
+) -> Option<Broken<'a>> {
+    let name = expectation.value.as_str();
+    let of = |verdict, text| Some(Broken { name, verdict, text, missing: false });
     let Some(value) = reading.get(name) else {
-        return Some((Verdict::Unknown, format!("it did not report `{name}`")));
+        return of(Verdict::Unknown, format!("it did not report `{name}`"));
     };
     if let Measured::Missing(why) = value {
-        return Some((verdict, why.clone()));
+        return Some(Broken { name, verdict, text: why.clone(), missing: true });
     }
     match expectation.condition.holds(value) {
         Ok(true) => None,
         Ok(false) => {
             let shown = value.shown(expectation.condition.unit());
             let expected = expectation.condition.shown();
-            Some((verdict, format!("{name} {shown}, expected {expected}")))
+            of(verdict, format!("{name} {shown}, expected {expected}"))
         }
-        Err(error) => Some((Verdict::Unknown, format!("{name}: {error}"))),
+        Err(error) => of(Verdict::Unknown, format!("{name}: {error}")),
     }
 }
 
@@ -72,7 +127,7 @@ fn broken(
 pub(super) fn lines(checks: &[Judged]) -> String {
     let width = checks.iter().map(|check| check.name.len()).max().unwrap_or_default();
     let line = |check: &Judged| {
-        let (verdict, name, text) = (check.verdict.word(), &check.name, one_line(&check.text));
+        let (verdict, name, text) = (check.verdict.word(), &check.name, check.line());
         format!("{verdict:<7}  {name:<width$}  {text}").trim_end().to_owned() + "\n"
     };
     checks.iter().map(line).collect()
@@ -119,7 +174,7 @@ fn counted(checks: usize) -> String {
 fn named(checks: &[&Judged]) -> String {
     let first = checks.iter().take(NAMED);
     let mut texts: Vec<String> =
-        first.map(|check| format!("{}: {}", check.name, one_line(&check.text))).collect();
+        first.map(|check| format!("{}: {}", check.name, check.line())).collect();
     if checks.len() > NAMED {
         texts.push(format!("and {} more", checks.len() - NAMED));
     }

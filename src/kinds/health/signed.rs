@@ -32,7 +32,7 @@ pub(super) async fn read(ask: &Ask<'_>, caller: &Caller<'_>) -> (Found, Option<R
         Ok(answer) => (http::measure(answer, ask).await, None),
         Err(Short::Found(found)) => (found, None),
         Err(Short::Refused(refused)) => {
-            let cause = Cause { class: FailureClass::Unauthorized, retry_after: None };
+            let cause = Cause { class: FailureClass::Unauthorized, ..Cause::TRANSIENT };
             (Found::Unknown(refused.words.clone(), cause), Some(refused))
         }
     }

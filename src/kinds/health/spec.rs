@@ -8,20 +8,17 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::condition::{Comparison, Condition};
-use super::measure::{Quantity, Unit};
-use super::probe::Nothing;
-use super::syntax::{self, Raw};
-use super::{credential, disk, file_age, http, load, memory, plugin, tcp};
+use super::measure::Unit;
+use super::syntax::Raw;
+use super::which::Probe;
 use crate::kinds::Shown;
 use crate::kinds::command::Run;
 use crate::kinds::template::{self, Names};
-use crate::kinds::wire;
 use crate::model::CredentialName;
 use crate::model::id::check_name;
-use crate::yaml::decode::nearest;
 use crate::yaml::decode::quantity::DurationText;
 use crate::yaml::decode::values::Entries;
-use crate::yaml::{Code, Decode, Decoder, Located, Node, Span, one_of, section};
+use crate::yaml::{Code, Decode, Decoder, Located, Node, Span, section};
 
 /// Longest time of a check that names none.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -73,32 +70,6 @@ section! {
         one of
         /// What the check looks at.
         pub probe: Probe,
-    }
-}
-
-one_of! {
-    /// What a check looks at.
-    pub enum Probe as "probe" {
-        /// A file system: `used`, `free` and `inodes`, each as a share or an amount.
-        disk => Disk(disk::DiskProbe),
-        /// This host's memory: `used`, `available` and `swap`, each as a share or a size.
-        memory => Memory(Nothing),
-        /// This host's load: `1m`, `5m`, `15m`, and `per_core` (the 5-minute load by processors).
-        load => Load(Nothing),
-        /// A file: its `age`, its `size`, and whether it `exists`.
-        file_age => FileAge(file_age::FileProbe),
-        /// An HTTP request: `status`, `latency` (until the headers are there), `body`, and in `json` values
-        /// of a JSON body by their path.
-        http => Http(http::HttpProbe),
-        /// A TCP connection: its `latency`.
-        tcp => Tcp(tcp::TcpProbe),
-        /// A program after the convention of monitoring plugins: exit code 0 is ok, 1 warns, 2 fails, others
-        /// are unknown. Its `exit` code, its `output`, and what it reports behind `|`, by label.
-        command => Command(plugin::PluginProbe),
-        /// How a credential stands: fails where a person has to act, warns where its end is near. Its `state`
-        /// and the time that is `left` until a known end.
-        credential => Credential(credential::CredentialProbe),
-        ; not yet systemd, freshness
     }
 }
 
@@ -178,131 +149,6 @@ impl Expectation {
     pub(super) fn below(value: &str, bound: f64, unit: Unit) -> Self {
         let condition = Condition::Compare(Comparison::Less, bound, unit);
         Self { value: value.to_owned(), condition }
-    }
-}
-
-impl Probe {
-    /// The key in YAML.
-    #[must_use]
-    pub fn word(&self) -> &'static str {
-        match self {
-            Self::Disk(_) => "disk",
-            Self::Memory(_) => "memory",
-            Self::Load(_) => "load",
-            Self::FileAge(_) => "file_age",
-            Self::Http(_) => "http",
-            Self::Tcp(_) => "tcp",
-            Self::Command(_) => "command",
-            Self::Credential(_) => "credential",
-        }
-    }
-
-    /// The values that it measures.
-    fn measures(&self) -> &'static [(&'static str, Quantity)] {
-        match self {
-            Self::Disk(_) => disk::MEASURES,
-            Self::Memory(_) => memory::MEASURES,
-            Self::Load(_) => load::MEASURES,
-            Self::FileAge(_) => file_age::MEASURES,
-            Self::Http(_) => http::MEASURES,
-            Self::Tcp(_) => tcp::MEASURES,
-            Self::Command(_) => plugin::MEASURES,
-            Self::Credential(_) => credential::MEASURES,
-        }
-    }
-
-    /// What is expected of it where nothing is said.
-    fn defaults(&self) -> Vec<Expectation> {
-        match self {
-            Self::Disk(_) => disk::defaults(),
-            Self::Memory(_) => memory::defaults(),
-            Self::Load(_) => load::defaults(),
-            Self::Http(_) => http::defaults(),
-            Self::FileAge(_) | Self::Tcp(_) | Self::Command(_) | Self::Credential(_) => Vec::new(),
-        }
-    }
-
-    /// Reads what is expected of the values; what is wrong is reported and left out.
-    fn expectations(&self, entries: &Entries<Located<Raw>>, cx: &mut Decoder) -> Vec<Expectation> {
-        let mut read = Vec::new();
-        for (name, raw) in &entries.0 {
-            match (self, name.as_str(), &raw.value) {
-                (Self::Http(_), "json", Raw::Map(paths)) => {
-                    read.extend(paths.iter().filter_map(|(path, raw)| {
-                        let condition = syntax::condition(raw, Quantity::Json, cx)?;
-                        Some(Expectation { value: format!("json.{}", path.value), condition })
-                    }));
-                }
-                (Self::Http(_), "json", _) => {
-                    let message = "expected a mapping of paths, such as { queue.depth: \"< 10\" }";
-                    cx.report(Code::WrongType, raw.span, message);
-                }
-                _ => read.extend(self.expectation(name, raw, cx)),
-            }
-        }
-        read
-    }
-
-    fn expectation(
-        &self,
-        name: &Located<String>,
-        raw: &Located<Raw>,
-        cx: &mut Decoder,
-    ) -> Option<Expectation> {
-        let measures = self.measures();
-        let known = measures.iter().find(|(known, _)| *known == name.as_str());
-        let quantity = match (known, self) {
-            (Some((_, quantity)), _) => *quantity,
-            // What a plugin reports is known when it has run.
-            (None, Self::Command(_)) => Quantity::Plugin,
-            (None, _) => {
-                let names: Vec<&str> = measures.iter().map(|(name, _)| *name).collect();
-                let help = match nearest(name, names.iter().copied()) {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => format!("it measures {}", names.join(", ")),
-                };
-                let message = format!("`{}` does not measure `{}`", self.word(), name.value);
-                cx.report(Code::UnknownKey, name.span, message).help(help);
-                return None;
-            }
-        };
-        let condition = syntax::condition(raw, quantity, cx)?;
-        Some(Expectation { value: name.value.clone(), condition })
-    }
-
-    /// Reports addresses that can't be any.
-    fn check_form(&self, cx: &mut Decoder) {
-        let (text, problem) = match self {
-            Self::Http(probe) => (&probe.url, wire::problem(&probe.url)),
-            Self::Tcp(probe) => (&probe.address, tcp::problem(&probe.address)),
-            _ => return,
-        };
-        if let Some((message, help)) = problem.filter(|_| !template::is_template(text)) {
-            cx.report(Code::BadAddress, text.span, message).help(help);
-        }
-    }
-
-    /// The texts that are templates, each with its place.
-    fn templates(&self) -> Vec<(&str, Span)> {
-        match self {
-            Self::Disk(probe) => vec![(probe.path.as_str(), probe.path.span)],
-            Self::FileAge(probe) => vec![(probe.path.as_str(), probe.path.span)],
-            Self::Tcp(probe) => vec![(probe.address.as_str(), probe.address.span)],
-            Self::Http(probe) => {
-                let headers = probe.headers.0.iter();
-                let headers = headers.map(|(_, value)| (value.value.0.as_str(), value.span));
-                let body = probe.body.iter().map(|body| (body.as_str(), body.span));
-                let url = std::iter::once((probe.url.as_str(), probe.url.span));
-                url.chain(headers).chain(body).collect()
-            }
-            Self::Command(probe) => match &probe.run {
-                Run::Exec(words) => {
-                    words.iter().map(|word| (word.value.0.as_str(), word.span)).collect()
-                }
-                Run::Shell(text) => vec![(text.as_str(), text.span)],
-            },
-            Self::Memory(_) | Self::Load(_) | Self::Credential(_) => Vec::new(),
-        }
     }
 }
 

@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 use super::measure::{Measured, Quantity, Reading};
 use super::probe::Found;
 use crate::clock::Clock;
-use crate::kinds::wire::look_up;
+use crate::kinds::wire::{fault, look_up};
 use crate::yaml::{Located, section};
 
 /// What it measures.
@@ -35,6 +35,12 @@ pub(super) fn problem(address: &str) -> Option<(String, &'static str)> {
     Some((format!("`{port}` is no port"), help))
 }
 
+/// The host and the port of an address; the host without brackets.
+pub(super) fn parts(address: &str) -> Option<(&str, u16)> {
+    let (host, port) = address.rsplit_once(':')?;
+    Some((host.trim_matches(['[', ']']), port.parse().ok()?))
+}
+
 /// Connects, and hangs up at once.
 pub(super) async fn read(address: &str, clock: &dyn Clock) -> Found {
     if let Some((message, help)) = problem(address) {
@@ -46,14 +52,15 @@ pub(super) async fn read(address: &str, clock: &dyn Clock) -> Found {
             let latency = clock.passed().saturating_sub(start);
             Found::values(Reading::default().with("latency", Measured::time(latency)))
         }
-        Err(error) => Found::down(format!("can't connect to {address}: {error}")),
+        Err(error) => {
+            Found::down(format!("can't connect to {address}: {error}"), fault::of_io(&error))
+        }
     }
 }
 
 async fn connect(address: &str) -> io::Result<TcpStream> {
-    let (host, port) = address.rsplit_once(':').unwrap_or((address, ""));
-    let port = port.parse().map_err(io::Error::other)?;
-    let found = look_up(host.trim_matches(['[', ']']), port).await?;
+    let (host, port) = parts(address).ok_or(io::ErrorKind::InvalidInput)?;
+    let found = look_up(host, port).await?;
     TcpStream::connect(found.as_slice()).await
 }
 

@@ -16,6 +16,7 @@ use crate::kinds::{AttemptContext, Kinds, Perform, Setting, Stop, StopReason, Wo
 use crate::model::{Cause, JobName, NodeId, Outcome, RunId};
 use crate::yaml::{self, Decode, Decoder, Source};
 
+mod seen;
 mod web;
 
 use web::Server;

@@ -5,6 +5,7 @@
 
 mod budget;
 mod clients;
+pub(in crate::kinds) mod fault;
 mod names;
 mod shown;
 mod threads;

@@ -9,13 +9,14 @@ use reqwest::header::{AUTHORIZATION, COOKIE, LOCATION, WWW_AUTHENTICATE};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 
 use super::clients::{Clients, Connections, REDIRECTS};
+use super::fault;
 use super::shown::{Show, may_see, shown};
 use crate::clock::Clock;
 use crate::credentials::declare::Declaration;
 use crate::credentials::evidence::{Evidence, of_api};
 use crate::credentials::exchange::root;
 use crate::credentials::keeper::Lease;
-use crate::model::CredentialClass;
+use crate::model::{CredentialClass, Fault};
 
 /// Most bytes of a body that are looked at where it is no more than looked at.
 pub(in crate::kinds) const BODY_MAX: usize = 1024 * 1024;
@@ -60,8 +61,8 @@ pub(in crate::kinds) fn problem(url: &str) -> Option<(String, &'static str)> {
 pub(in crate::kinds) enum Lost {
     /// The request could not be made.
     Unmade(String),
-    /// Nobody answered, or not as HTTP has it.
-    Unanswered(String),
+    /// Nobody answered, or not as HTTP has it; and what is wrong, where the error itself tells.
+    Unanswered(String, Option<Fault>),
 }
 
 /// What was answered.
@@ -146,7 +147,7 @@ pub(in crate::kinds) async fn walk(request: &Request, means: Means<'_>) -> Resul
             None => return Ok(answer),
         }
     }
-    Err(Lost::Unanswered(format!("more than {REDIRECTS} redirects")))
+    Err(Lost::Unanswered(format!("more than {REDIRECTS} redirects"), Some(Fault::BadAnswer)))
 }
 
 /// Sends a request.
@@ -166,7 +167,8 @@ pub(in crate::kinds) async fn send(
         }
         Err(error) => {
             let host = url.host_str().unwrap_or_default();
-            Err(Lost::Unanswered(format!("no answer from {host}: {}", root(&error))))
+            let words = format!("no answer from {host}: {}", root(&error));
+            Err(Lost::Unanswered(words, fault::of_error(&error)))
         }
     }
 }

@@ -334,7 +334,7 @@ impl<'t> Wire<'t> {
     fn lost(&self, lost: Lost) -> Short {
         match lost {
             Lost::Unmade(words) => Short::Never(Trouble::config(words)),
-            Lost::Unanswered(words) => Short::Again(Trouble::new(self.side.ending(), words)),
+            Lost::Unanswered(words, _) => Short::Again(Trouble::new(self.side.ending(), words)),
         }
     }
 

@@ -1,0 +1,35 @@
+//! What is wrong where a value is not as expected.
+//!
+//! Owns what each value stands for: a full disk, little memory, an old file. Refuses to judge the value.
+
+use super::probe::{Cause, Verdict};
+use super::which::Probe;
+use crate::model::Fault;
+
+/// The fault that a value tells which is not as expected; `None` where the words have to tell it.
+pub(super) fn of_value(probe: &Probe, value: &str, cause: &Cause) -> Option<Fault> {
+    Some(match (probe, value) {
+        (Probe::Disk(_), "inodes") => Fault::Inodes,
+        (Probe::Disk(_), _) => Fault::DiskFull,
+        (Probe::Memory(_), _) => Fault::MemoryLow,
+        (Probe::Load(_), _) => Fault::LoadHigh,
+        (Probe::FileAge(_), "age") => Fault::Stale,
+        (Probe::FileAge(_), "exists") => Fault::NotFound,
+        (Probe::Http(_), "latency" | "body")
+        | (Probe::FileAge(_) | Probe::Tcp(_) | Probe::Credential(_), _) => Fault::Threshold,
+        // A status other than the expected one may still be a good one; where the server fails, that is what
+        // is wrong with its body too.
+        (Probe::Http(_), _) => cause.fault.unwrap_or(Fault::Threshold),
+        (Probe::Command(_), _) => return cause.fault,
+    })
+}
+
+/// The fault that words tell, of a look that came to something else than ok.
+pub(super) fn of_words(verdict: Verdict, cause: &Cause, text: &str) -> Fault {
+    let _ = (cause, text);
+    match verdict {
+        // It measured something, and that is not as it must be.
+        Verdict::Warn | Verdict::Fail => Fault::Threshold,
+        Verdict::Unknown | Verdict::Ok => Fault::Unknown,
+    }
+}
