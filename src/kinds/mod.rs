@@ -12,6 +12,7 @@ pub mod health;
 pub mod output;
 pub mod process;
 pub mod sync;
+pub mod systemd;
 pub mod template;
 mod wire;
 mod work;
