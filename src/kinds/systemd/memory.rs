@@ -5,7 +5,7 @@
 //! or one of another namespace.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// What systemd says where it does not know.
 const UNKNOWN: u64 = u64::MAX;
@@ -52,11 +52,8 @@ impl Place<'_> {
         let mut list =
             ROOTS.iter().map(|root| self.groups.join(root).join(group).join("cgroup.procs"));
         let list = list.find_map(|path| fs::read_to_string(path).ok())?;
-        let sizes: Vec<u64> = list
-            .lines()
-            .take(MOST)
-            .filter_map(|pid| self.resident(&self.processes.join(pid)))
-            .collect();
+        let sizes: Vec<u64> =
+            list.lines().take(MOST).filter_map(|pid| resident(&self.processes.join(pid))).collect();
         (!sizes.is_empty()).then(|| sizes.iter().sum())
     }
 
@@ -65,14 +62,14 @@ impl Place<'_> {
         let groups = fs::read_to_string(process.join("cgroup")).ok()?;
         let is_its =
             |line: &str| line.rsplit(':').next().is_some_and(|of| of.trim_matches('/') == group);
-        groups.lines().any(is_its).then(|| self.resident(&process))?
+        groups.lines().any(is_its).then(|| resident(&process))?
     }
+}
 
-    fn resident(&self, process: &PathBuf) -> Option<u64> {
-        let status = fs::read_to_string(process.join("status")).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-        line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
-    }
+fn resident(process: &Path) -> Option<u64> {
+    let status = fs::read_to_string(process.join("status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
 #[cfg(test)]

@@ -15,3 +15,10 @@ mod unit;
 
 pub use bus::{Bus, Buses, Scope, Trouble};
 pub use unit::{Unit, full_name, name_problem, read};
+
+#[cfg(test)]
+#[path = "../../../tests/real/systemd.rs"]
+pub(in crate::kinds) mod real;
+
+#[cfg(test)]
+mod tests;
