@@ -335,6 +335,7 @@ fn keep(settings: &Settings) -> Keep {
     Keep {
         age: settings.retention.age,
         per_job: settings.retention.per_job,
+        observations: settings.retention.observations,
         bytes: None,
         batch: 500,
     }

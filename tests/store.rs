@@ -37,7 +37,8 @@ macro_rules! contract {
                     start_refuses, end_finishes, end_retries, end_keeps_attempt_and_run, end_refuses, late_end_is_fenced,
                     close_ends_what_waits, close_refuses, release_queues_what_was_blocked, release_refuses,
                     the_blocked_tail_ends_at_what_was_not_blocked,
-                    pause_and_resume, incidents_open_once, incidents_resolve, batch_keeps_order,
+                    pause_and_resume, incidents_open_once, incidents_resolve, incidents_come_back,
+                    looks_are_kept_once, batch_keeps_order,
                     one_slot_has_one_winner;
                 jobs: incarnations_differ, renew_extends, new_jobs_start_now,
                     an_edit_is_never_retroactive, an_unchanged_schedule_keeps_its_cursor,

@@ -15,7 +15,7 @@ use super::incidents::Said;
 use crate::credentials::declare::Declaration;
 use crate::credentials::nature::Nature;
 use crate::credentials::trouble::{self, Trouble};
-use crate::model::{CredentialName, CredentialState, IncidentChange, JobId, Standing};
+use crate::model::{CredentialName, CredentialState, IncidentChange, JobId, Opening, Standing};
 use crate::spec::Job;
 use crate::store::Change;
 
@@ -237,17 +237,15 @@ fn opening(trouble: &Trouble, names: &[&CredentialName], jobs: &[&Arc<Job>]) -> 
         let names: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
         detail = format!("{detail}\ncredentials: {}", names.join(", "));
     }
-    IncidentChange::Open {
-        key: trouble.key.clone(),
+    IncidentChange::Open(Opening {
         severity: trouble.severity,
-        class: trouble.class.word().to_owned(),
-        root: trouble.key.clone(),
         affected: jobs.iter().map(|job| job.name.clone()).collect(),
         title: trouble.title.clone(),
         detail,
         mend: trouble.mend.clone(),
         notify: everybody(jobs.iter().copied()),
-    }
+        ..Opening::new(&trouble.key, &trouble.key, trouble.class.word())
+    })
 }
 
 /// Whom the jobs tell of their own troubles: they are told of what holds them.

@@ -8,7 +8,9 @@ use jiff::Timestamp;
 use tokio::sync::oneshot;
 
 use super::Refusal;
-use crate::model::{Holder, IncidentChange, JobId, NotRun, Outcome, Revision, RunId, RunState};
+use crate::model::{
+    Fault, Holder, IncidentChange, JobId, NotRun, Opening, Outcome, Revision, RunId, RunState,
+};
 use crate::plan::tick::{Action, Fate};
 use crate::store::{Applied, Change};
 
@@ -98,17 +100,15 @@ pub(super) fn expiry(
     reason: &str,
     notify: Vec<std::sync::Arc<str>>,
 ) -> IncidentChange {
-    IncidentChange::Open {
-        key: expiry_key(name),
-        class: "expired".to_owned(),
-        root: format!("job/{name}"),
+    IncidentChange::Open(Opening {
+        fault: Some(Fault::Expired),
         affected: vec![name.clone()],
-        severity: crate::model::Severity::Error,
         title: format!("job {name}: a slot expired: {reason}"),
         detail: "nothing ran for it".to_owned(),
         mend: format!("jadactl slots --job {name} --state expired"),
         notify,
-    }
+        ..Opening::new(expiry_key(name), format!("job/{name}"), "expired")
+    })
 }
 
 /// The key of the incident of slots that expired.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::judge::Overdue;
-use crate::model::{Incident, IncidentChange, JobName, Outcome, RunId, Severity};
+use crate::model::{Fault, Incident, IncidentChange, JobName, Opening, Outcome, RunId, Severity};
 use crate::plan::catch_up::words;
 use crate::plan::tick::stale_words;
 use crate::spec::{Catalog, Job, JobFile};
@@ -40,17 +40,14 @@ pub(super) struct Said {
 impl Said {
     /// What the opening of an incident says; `None` of an end.
     pub(super) fn by(change: &IncidentChange) -> Option<Self> {
-        let IncidentChange::Open { class, severity, title, detail, mend, affected, .. } = change
-        else {
-            return None;
-        };
+        let IncidentChange::Open(opening) = change else { return None };
         Some(Self {
-            class: class.clone(),
-            severity: *severity,
-            title: title.clone(),
-            detail: detail.clone(),
-            mend: mend.clone(),
-            affected: affected.clone(),
+            class: opening.class.clone(),
+            severity: opening.severity,
+            title: opening.title.clone(),
+            detail: opening.detail.clone(),
+            mend: opening.mend.clone(),
+            affected: opening.affected.clone(),
         })
     }
 }
@@ -80,13 +77,14 @@ impl Open {
 
     /// Notes a change that is about to be committed.
     pub(super) fn note(&mut self, change: &IncidentChange) {
-        match (change, Said::by(change)) {
-            (IncidentChange::Open { key, .. }, Some(said)) => {
-                self.0.insert(key.clone(), said);
+        match change {
+            IncidentChange::Open(_) => {
+                self.0.extend(Said::by(change).map(|said| (change.key().to_owned(), said)));
             }
-            (IncidentChange::Open { key, .. } | IncidentChange::Resolve { key, .. }, _) => {
+            IncidentChange::Resolve { key, .. } => {
                 self.0.remove(key);
             }
+            IncidentChange::Acknowledge { .. } => {}
         }
     }
 
@@ -117,12 +115,9 @@ impl Open {
         for (job, Overdue { run, waited }) in stuck {
             let key = stuck_key(&job.name);
             if keys.insert(key.clone()) && !self.0.contains_key(&key) {
-                changes.push(IncidentChange::Open {
-                    key,
-                    class: "stuck".to_owned(),
-                    root: failure_key(&job.name),
+                changes.push(IncidentChange::Open(Opening {
+                    fault: Some(Fault::Stuck),
                     affected: vec![job.name.clone()],
-                    severity: Severity::Error,
                     title: format!("job {}: run {run} was told to stop and does not end", job.name),
                     detail: format!(
                         "waited {}; it keeps its seat, since a next attempt would run beside it",
@@ -130,7 +125,8 @@ impl Open {
                     ),
                     mend: format!("jadactl logs {run}"),
                     notify: job.policy.alert.notify.clone(),
-                });
+                    ..Opening::new(key, failure_key(&job.name), "stuck")
+                }));
             }
         }
         let over = |key: &&String| key.ends_with(STUCK) && !keys.contains(*key);
@@ -150,17 +146,14 @@ impl Open {
         for (file, problems) in problems(catalog) {
             let key = format!("{FILE}{file}");
             if self.0.get(&key).is_none_or(|said| said.detail != problems.detail) {
-                changes.push(IncidentChange::Open {
-                    key: key.clone(),
-                    class: "configuration".to_owned(),
-                    root: key.clone(),
+                changes.push(IncidentChange::Open(Opening {
+                    fault: Some(Fault::Configuration),
                     affected: problems.jobs,
-                    severity: Severity::Error,
                     title: problems.title,
                     detail: problems.detail,
                     mend: format!("jadactl validate {file}"),
-                    notify: Vec::new(),
-                });
+                    ..Opening::new(&key, &key, "configuration")
+                }));
             }
             bad.insert(key);
         }
@@ -198,17 +191,14 @@ pub(super) fn failure(
         Some(what) => (HELD, format!("{what}\nnothing was touched; last: run {run}")),
         None => (class, format!("class {class}{times}; last: run {run}")),
     };
-    IncidentChange::Open {
-        key: failure_key(job),
-        class: class.to_owned(),
-        root: failure_key(job),
+    IncidentChange::Open(Opening {
         affected: vec![job.clone()],
-        severity: Severity::Error,
         title: format!("job {job}: {}", outcome.message()),
         detail,
         mend: outcome.mend().map_or_else(|| format!("jadactl logs {run}"), str::to_owned),
         notify: notify.to_vec(),
-    }
+        ..Opening::new(failure_key(job), failure_key(job), class)
+    })
 }
 
 /// The incident of a job without a fresh success.
@@ -218,17 +208,15 @@ pub(super) fn stale(
     now: Timestamp,
     notify: &[Arc<str>],
 ) -> IncidentChange {
-    IncidentChange::Open {
-        key: stale_key(job),
-        class: "stale".to_owned(),
-        root: failure_key(job),
+    IncidentChange::Open(Opening {
+        fault: Some(Fault::Stale),
         affected: vec![job.clone()],
-        severity: Severity::Error,
         title: format!("job {job}: {}", stale_words(since, allowed, now)),
         detail: format!("counted from {since}; freshness: {}", words(allowed)),
         mend: format!("jadactl explain {job}"),
         notify: notify.to_vec(),
-    }
+        ..Opening::new(stale_key(job), failure_key(job), "stale")
+    })
 }
 
 fn failure_key(job: &JobName) -> String {

@@ -41,14 +41,13 @@ async fn sweep(
     keep: Keep,
 ) -> crate::store::Result<()> {
     loop {
-        let gone = store.prune(keep, clock.now()).await?;
-        let done = gone.len() < keep.batch as usize;
+        let pruned = store.prune(keep, clock.now()).await?;
         let outputs = outputs.clone();
-        let removed = tokio::task::spawn_blocking(move || outputs.remove(&gone)).await;
+        let removed = tokio::task::spawn_blocking(move || outputs.remove(&pruned.runs)).await;
         if let Ok(Err(error)) = removed {
             tracing::warn!(%error, "old output was not deleted");
         }
-        if done {
+        if !pruned.more {
             return Ok(());
         }
         clock.sleep(REST).await;

@@ -18,7 +18,9 @@ pub use credential::{
 };
 pub use fault::{Family, Fault};
 pub use id::{AttemptNo, IncidentId, JobId, JobName, NameError, NodeId, Revision, RunId};
-pub use incident::{Incident, IncidentChange, IncidentState, Notification, Severity};
+pub use incident::{
+    Acknowledged, Incident, IncidentChange, IncidentState, Notification, Opening, Severity,
+};
 pub use observation::{Observation, Verdict};
 pub use policy::{
     AlertRule, Backoff, CatchUp, CatchUpMode, Dst, DstGap, DstOverlap, Overlap, Policy, Retry,

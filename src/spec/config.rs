@@ -116,7 +116,7 @@ section! {
 }
 
 section! {
-    /// What history is kept. What any of the three no longer covers goes.
+    /// What history is kept. What any of them no longer covers goes.
     pub struct RetentionSection {
         /// Oldest finished run: `90d` where it is not given.
         pub age: Tried<Seconds>,
@@ -124,6 +124,8 @@ section! {
         pub per_job: Tried<Count>,
         /// Most output of all runs together: `1GiB` where it is not given.
         pub bytes: Tried<SizeText>,
+        /// Oldest observation of a check: `48h` where it is not given.
+        pub observations: Tried<Seconds>,
     }
 }
 
@@ -405,5 +407,6 @@ fn limits(section: &SettingsSection, settings: &mut Settings, cx: &mut Decoder) 
         retention.age = given.age.map_or(retention.age, |time| time.0);
         retention.per_job = given.per_job.map_or(retention.per_job, |count| count.0.into());
         retention.bytes = given.bytes.map_or(retention.bytes, |size| size.0);
+        retention.observations = given.observations.map_or(retention.observations, |time| time.0);
     }
 }

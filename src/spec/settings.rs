@@ -54,7 +54,7 @@ pub struct Limits {
     pub jobs_per_minute: u32,
 }
 
-/// What history is kept. What any of the three no longer covers goes.
+/// What history is kept. What any of them no longer covers goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
     /// Oldest finished run.
@@ -63,6 +63,8 @@ pub struct Retention {
     pub per_job: u64,
     /// Most output of all runs together, in bytes.
     pub bytes: u64,
+    /// Oldest observation of a check.
+    pub observations: Duration,
 }
 
 /// Who this node is.
@@ -146,6 +148,11 @@ impl Default for Limits {
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { age: Duration::from_hours(90 * 24), per_job: 10_000, bytes: 1024 * 1024 * 1024 }
+        Self {
+            age: Duration::from_hours(90 * 24),
+            per_job: 10_000,
+            bytes: 1024 * 1024 * 1024,
+            observations: Duration::from_hours(48),
+        }
     }
 }

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 
 use crate::model::{
     Attempt, AttemptNo, Cause, Holder, Incident, IncidentChange, JobId, JobName, NodeId, NotRun,
-    Outcome, Revision, Run, RunId, RunState, SlotState,
+    Observation, Outcome, Revision, Run, RunId, RunState, SlotState, Subject,
 };
 
 /// Why the store can't answer. None of these is a refused condition: that is [`Applied::Refused`].
@@ -105,14 +105,21 @@ pub trait Store: Send + Sync + 'static {
     /// Ends of a job's runs, newest first: what incident rules look at.
     async fn recent_ends(&self, query: EndQuery) -> Result<Vec<(Timestamp, Outcome)>>;
 
+    /// Observations, newest first.
+    async fn observations(&self, query: ObservationQuery) -> Result<Vec<Observation>>;
+
+    /// The newest observation of each check up to `until`, inclusive, by the check's name: a later one
+    /// comes from a clock that was ahead.
+    async fn last_looks(&self, until: Timestamp) -> Result<Vec<Observation>>;
+
     /// What a credential blocked of a job since the last slot, and since the last run with
     /// [`Cause::After`], that was not: newest first, at most `limit` of either kind.
     async fn blocked_tail(&self, job: JobId, limit: u32) -> Result<Vec<Run>>;
 
     /// Deletes one small batch of what `keep` no longer covers, oldest first, never a live run and never
-    /// an open incident. Returns the runs that went, so that their output can follow; fewer than
-    /// `keep.batch` means that it is done for now.
-    async fn prune(&self, keep: Keep, now: Timestamp) -> Result<Vec<RunId>>;
+    /// an open incident. Returns the runs that went, so that their output can follow, and whether it is
+    /// done for now.
+    async fn prune(&self, keep: Keep, now: Timestamp) -> Result<Pruned>;
 
     /// Bytes that the stored rows take on disk; room left by deleted ones isn't counted.
     async fn size(&self) -> Result<u64>;
@@ -258,7 +265,9 @@ pub enum Change {
         /// `None` resumes it.
         pause: Option<Pause>,
     },
-    /// Opens or resolves an incident, with its outbox rows.
+    /// Keeps what was seen. One that is kept already, by its check, its time and its run, stays one.
+    Observe(Vec<Observation>),
+    /// Opens, resolves or acknowledges an incident, with its outbox rows.
     Incident(IncidentChange),
 }
 
@@ -343,6 +352,19 @@ pub struct EndQuery {
     pub limit: u32,
 }
 
+/// Which observations to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ObservationQuery {
+    /// Only those of this check.
+    pub check: Option<Subject>,
+    /// Only those after this time, exclusive: a window is half open, `(since, until]`.
+    pub since: Option<Timestamp>,
+    /// Only those up to this time, inclusive.
+    pub until: Option<Timestamp>,
+    /// Most rows.
+    pub limit: u32,
+}
+
 /// A run with its job's name.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunRow {
@@ -372,10 +394,21 @@ pub struct Keep {
     pub age: Duration,
     /// At most this many finished rows of one job.
     pub per_job: u64,
+    /// Observations at most this old.
+    pub observations: Duration,
     /// At most this many bytes of rows in all (see [`Store::size`]); `None` is no limit.
     pub bytes: Option<u64>,
-    /// At most this many rows deleted by one call.
+    /// At most this many runs, and as many observations, deleted by one call.
     pub batch: u32,
+}
+
+/// What one call of [`Store::prune`] has done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// The runs that went.
+    pub runs: Vec<RunId>,
+    /// Whether another call would find more.
+    pub more: bool,
 }
 
 /// The slot state that a run's state shows as.

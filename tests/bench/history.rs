@@ -151,12 +151,18 @@ async fn history(few: usize, many: usize) {
         let ratio = many.as_secs_f64() / few.as_secs_f64();
         println!("{name:<34} {:>10.1} {:>10.1} {ratio:>7.2}", micros(few), micros(many));
     }
-    let keep = Keep { age: Duration::ZERO, per_job: 1_000_000, bytes: None, batch: 200 };
+    let keep = Keep {
+        age: Duration::ZERO,
+        per_job: 1_000_000,
+        observations: Duration::ZERO,
+        bytes: None,
+        batch: 200,
+    };
     let mut times = Vec::new();
     let before = processor();
     for _ in 0..REPEATS {
         let (took, gone) = timed(large.store.prune(keep, minute(many))).await;
-        assert_eq!(gone.expect("the oldest rows go").len(), keep.batch as usize);
+        assert_eq!(gone.expect("the oldest rows go").runs.len(), keep.batch as usize);
         times.push(took);
     }
     times.sort_unstable();

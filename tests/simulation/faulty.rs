@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use async_trait::async_trait;
-use jada::model::{Attempt, Incident, JobId, JobName, NodeId, Outcome, Run, RunId};
+use jada::model::{Attempt, Incident, JobId, JobName, NodeId, Observation, Outcome, Run, RunId};
 use jada::store::{
-    Applied, Batch, EndQuery, Error, JobEntry, JobState, Keep, NewNode, Result, RunQuery, RunRow,
-    SlotQuery, SlotRow, Store, Summary,
+    Applied, Batch, EndQuery, Error, JobEntry, JobState, Keep, NewNode, ObservationQuery, Pruned,
+    Result, RunQuery, RunRow, SlotQuery, SlotRow, Store, Summary,
 };
 use jiff::Timestamp;
 
@@ -106,11 +106,23 @@ impl Store for Faulty {
         self.inner.recent_ends(query).await
     }
 
+    async fn observations(&self, query: ObservationQuery) -> Result<Vec<Observation>> {
+        if self.mode.load(Ordering::SeqCst) == LOSE_READ {
+            self.mode.store(FINE, Ordering::SeqCst);
+            return Err(Error::Read("scripted failure".into()));
+        }
+        self.inner.observations(query).await
+    }
+
+    async fn last_looks(&self, until: Timestamp) -> Result<Vec<Observation>> {
+        self.inner.last_looks(until).await
+    }
+
     async fn blocked_tail(&self, job: JobId, limit: u32) -> Result<Vec<Run>> {
         self.inner.blocked_tail(job, limit).await
     }
 
-    async fn prune(&self, keep: Keep, now: Timestamp) -> Result<Vec<RunId>> {
+    async fn prune(&self, keep: Keep, now: Timestamp) -> Result<Pruned> {
         self.inner.prune(keep, now).await
     }
 

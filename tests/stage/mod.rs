@@ -12,7 +12,7 @@ use jada::engine::{Handle, Refusal, Request, View};
 use jada::kinds::output::Outputs;
 use jada::model::{
     AttemptNo, Cause, Failure, FailureClass, Holder, IncidentChange, JobId, JobName, NodeId,
-    NotRun, Outcome, Revision, RunId, RunState, Severity,
+    NotRun, Opening, Outcome, Revision, RunId, RunState,
 };
 use jada::spec::{self, Settings};
 use jada::store::sqlite::Sqlite;
@@ -203,18 +203,14 @@ impl Stage {
             count: 3,
         };
         self.record("backup", Cause::Slot(at("2026-11-25T02:15:00Z")), missed).await;
-        self.commit(vec![Change::Incident(IncidentChange::Open {
-            key: "job/sheet".into(),
-            class: "unauthorized".into(),
-            root: "job/sheet".into(),
+        self.commit(vec![Change::Incident(IncidentChange::Open(Opening {
             affected: vec![name("sheet")],
-            severity: Severity::Error,
             title: "sheet fails as unauthorized: the token may be expired, or somebody revoked it"
                 .into(),
             detail: "exit status 7: the sheet refused the token".into(),
             mend: "jadactl logs sheet".into(),
-            notify: vec![],
-        })])
+            ..Opening::new("job/sheet", "job/sheet", "unauthorized")
+        }))])
         .await;
         self.clock.step_to(at("2026-11-25T09:05:00Z"));
         let cause = Cause::Manual(self.clock.now());

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use jada::model::{
-    Attempt, Cause, Failure, FailureClass, IncidentState, JobId, NodeId, NotRun, Outcome, RunId,
-    RunState, SlotState,
+    Attempt, Cause, Failure, FailureClass, Fault, IncidentChange, IncidentState, JobId, NodeId,
+    NotRun, Observation, Outcome, RunId, RunState, SlotState, Subject, Verdict,
 };
-use jada::store::{Applied, Change, Pause, RunQuery, SlotQuery, Summary};
+use jada::store::{Applied, Change, ObservationQuery, Pause, RunQuery, SlotQuery, Summary};
 
 use crate::world::{
     Opener, World, at, failure, finished, job_name, not_run, opened, queued, record, recorded,
@@ -377,12 +377,57 @@ pub(crate) async fn incidents_resolve(open: Opener) {
     world.apply(2, opened("job/beta", "other")).await;
     assert_eq!(world.apply(3, resolved("job/alpha")).await, Applied::Done);
     assert_eq!(world.apply(4, resolved("job/alpha")).await, Applied::Refused, "it is closed");
-    world.apply(5, opened("job/alpha", "failed anew")).await;
+    world.apply(1803, opened("job/alpha", "failed anew")).await;
     let all = world.store.incidents(true, 9).await.unwrap();
     let told: Vec<_> = all.iter().map(|it| (it.title.as_str(), it.state, it.count)).collect();
     let (open, over) = (IncidentState::Open, IncidentState::Resolved);
     assert_eq!(told, [("failed anew", open, 1), ("other", open, 1), ("failed", over, 1)]);
     assert_eq!((all[2].resolved_at, all[2].note.as_str()), (Some(at(3)), "ran again"));
+}
+
+/// Less than half an hour after its end it is the same incident, and everybody hears of it again.
+pub(crate) async fn incidents_come_back(open: Opener) {
+    let world = World::new(open).await;
+    let acknowledged = || {
+        let (key, by) = ("job/alpha".into(), "ann".into());
+        Change::Incident(IncidentChange::Acknowledge { key, by })
+    };
+    assert_eq!(world.apply(1, acknowledged()).await, Applied::Refused, "none is open");
+    world.apply(1, opened("job/alpha", "failed")).await;
+    assert_eq!(world.apply(2, acknowledged()).await, Applied::Done);
+    world.apply(3, resolved("job/alpha")).await;
+    world.apply(3 + 1799, opened("job/alpha", "failed anew")).await;
+    let all = world.store.incidents(true, 9).await.unwrap();
+    let [again] = all.as_slice() else { panic!("one row: {all:?}") };
+    assert_eq!((again.generation, again.count, again.opened_at), (2, 2, at(1)));
+    assert_eq!((again.resolved_at, again.note.as_str()), (None, ""));
+    assert_eq!(again.acknowledged, None, "what a person knew of was over");
+}
+
+/// What was seen is kept once, however often it is handed in.
+pub(crate) async fn looks_are_kept_once(open: Opener) {
+    let world = World::new(open).await;
+    let look = |second, run| Observation {
+        check: Subject::check(&job_name("alpha"), "site"),
+        subject: Subject::site("example.com"),
+        at: at(second),
+        took: Duration::from_millis(12),
+        verdict: Verdict::Fail,
+        fault: Some(Fault::NetTimeout),
+        text: "no answer in 10s".into(),
+        run: Some(RunId(run)),
+    };
+    let looks = vec![look(1, 1), look(2, 2)];
+    for second in [2, 3] {
+        assert_eq!(world.apply(second, Change::Observe(looks.clone())).await, Applied::Done);
+    }
+    let query = ObservationQuery { since: Some(at(1)), limit: 9, ..ObservationQuery::default() };
+    assert_eq!(
+        world.store.observations(query).await.unwrap(),
+        [look(2, 2)],
+        "1 s is not after 1 s"
+    );
+    assert_eq!(world.store.last_looks(at(1)).await.unwrap(), [look(1, 1)]);
 }
 
 pub(crate) async fn batch_keeps_order(open: Opener) {

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use jada::model::{JobName, RunId};
+use jada::model::{Fault, IncidentChange, JobName, Opening, RunId, Severity};
 use jada::store::sqlite::Sqlite;
-use jada::store::{Batch, Error, Keep, RunQuery, SlotQuery, Store};
+use jada::store::{Batch, Change, Error, Keep, RunQuery, SlotQuery, Store};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -112,8 +112,8 @@ async fn a_newer_version_is_not_touched() {
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     let before = snapshot(folder.path());
     let error = Sqlite::open(&path).unwrap_err();
-    assert!(matches!(error, Error::Newer { found: 99, known: 2, .. }), "{error}");
-    insta::assert_snapshot!(refusal(&path), @"the store DIR/jada.db has schema version 99, this program knows 2: start the newer jada-agent that wrote it, or name another --data-dir");
+    assert!(matches!(error, Error::Newer { found: 99, known: 3, .. }), "{error}");
+    insta::assert_snapshot!(refusal(&path), @"the store DIR/jada.db has schema version 99, this program knows 3: start the newer jada-agent that wrote it, or name another --data-dir");
     assert!(Sqlite::open_read_only(&path).is_err());
     assert!(snapshot(folder.path()) == before, "no byte of any file has changed");
 }
@@ -128,11 +128,17 @@ async fn a_store_of_the_first_version_is_brought_up() {
     let incident = "INSERT INTO incident (key, job, severity, opened_at, last_seen, count, title, \
          detail, mend) VALUES ('job/a', 'a', 1, 5, 5, 1, 'title', 'detail', 'mend')";
     old.execute(incident, []).unwrap();
+    old.execute(&incident.replace("'job/a'", "'job/a/stale'"), []).unwrap();
+    old.execute(&incident.replace("'job/a'", "'file/a.yaml'"), []).unwrap();
     drop(old);
     let store = Sqlite::open(&path).unwrap();
     let incidents = store.incidents(true, 9).await.unwrap();
-    assert_eq!(incidents[0].root, "job/a");
-    assert_eq!(incidents[0].affected, [JobName::parse("a").unwrap()]);
+    let told: Vec<_> = incidents.iter().map(|it| (it.key.as_str(), it.fault)).collect();
+    let stale = ("job/a#stale", Some(Fault::Stale));
+    assert_eq!(told, [("file/a.yaml", None), stale, ("job/a#unknown", Some(Fault::Unknown))]);
+    assert_eq!(incidents[2].root, "job/a");
+    assert_eq!(incidents[2].affected, [JobName::parse("a").unwrap()]);
+    assert_eq!(incidents[2].generation, 1);
 }
 
 /// As a newer program leaves it that was killed right after it had changed the schema.
@@ -256,7 +262,8 @@ async fn reading_only_changes_nothing() {
     let (store, run) = with_a_run(&path).await;
     let reader = Sqlite::open_read_only(&path).unwrap();
     assert_eq!(reader.live_runs().await.unwrap()[0].id, run, "beside the daemon");
-    let keep = Keep { age: std::time::Duration::ZERO, per_job: 0, bytes: None, batch: 9 };
+    let age = std::time::Duration::ZERO;
+    let keep = Keep { age, per_job: 0, observations: age, bytes: None, batch: 9 };
     for error in [
         reader.commit(Batch { now: at(2), changes: Vec::new() }).await.unwrap_err(),
         reader.prune(keep, at(9)).await.unwrap_err(),
@@ -276,11 +283,21 @@ async fn reading_only_changes_nothing() {
 async fn the_outbox_is_written_with_its_incident() {
     let (_folder, path) = folder();
     let store = Sqlite::open(&path).unwrap();
+    let with = |alter: fn(&mut Opening)| {
+        let mut opening = Opening::new("job/a", "job/a", "transient");
+        opening.notify = vec!["ops".into(), "chat".into()];
+        alter(&mut opening);
+        Change::Incident(IncidentChange::Open(opening))
+    };
     for (second, change) in [
         (1, opened("job/a", "failed")),
         (2, opened("job/a", "failed again")),
         (3, resolved("job/a")),
         (4, resolved("job/a")),
+        (5, with(|it| it.severity = Severity::Warning)),
+        (6, with(|_| {})),
+        (7, with(|it| it.flapping = true)),
+        (8, with(|it| it.flapping = true)),
     ] {
         store.commit(Batch { now: at(second), changes: vec![change] }).await.unwrap();
     }
@@ -295,6 +312,17 @@ async fn the_outbox_is_written_with_its_incident() {
     let row = |to: &str, event: &str, second| {
         (to.to_owned(), event.to_owned(), at(second).as_millisecond(), true)
     };
-    let told = [row("ops", "opened", 1), row("chat", "opened", 1), row("ops", "resolved", 3)];
+    let told = [
+        row("ops", "opened", 1),
+        row("chat", "opened", 1),
+        row("ops", "resolved", 3),
+        // It came back, as a warning; then it was an error again, and flapped.
+        row("ops", "opened", 5),
+        row("chat", "opened", 5),
+        row("ops", "opened", 6),
+        row("chat", "opened", 6),
+        row("ops", "flapping", 7),
+        row("chat", "flapping", 7),
+    ];
     assert_eq!(rows, told, "once when it opens and once when it is over");
 }

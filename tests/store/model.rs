@@ -5,12 +5,13 @@
 use std::collections::BTreeMap;
 
 use jada::model::{
-    Attempt, Cause, Incident, IncidentChange, IncidentId, IncidentState, JobId, JobName, NodeId,
-    NotRun, Outcome, Revision, Run, RunId, RunState, SlotState,
+    Acknowledged, Attempt, Cause, Incident, IncidentChange, IncidentId, IncidentState, JobId,
+    JobName, NodeId, NotRun, Observation, Opening, Outcome, Revision, Run, RunId, RunState,
+    SlotState,
 };
 use jada::store::{
-    Applied, Change, EndQuery, JobEntry, JobState, Keep, Pause, RunQuery, RunRow, SlotQuery,
-    SlotRow, Summary, slot_state,
+    Applied, Change, EndQuery, JobEntry, JobState, Keep, ObservationQuery, Pause, Pruned, RunQuery,
+    RunRow, SlotQuery, SlotRow, Summary, slot_state,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -19,6 +20,7 @@ pub(crate) struct Model {
     pub(crate) jobs: Vec<Job>,
     pub(crate) runs: Vec<Row>,
     incidents: Vec<Incident>,
+    looks: Vec<Observation>,
     leases: BTreeMap<NodeId, Timestamp>,
     tally: BTreeMap<(JobId, i64, SlotState), u64>,
 }
@@ -76,6 +78,34 @@ fn hour(at: Timestamp) -> i64 {
     at.as_second().div_euclid(3600)
 }
 
+/// What an incident is once this was said of it.
+fn reopened(opening: &Opening, old: Option<&Incident>, now: Timestamp) -> Incident {
+    let again = old.is_some_and(|it| it.state == IncidentState::Resolved);
+    let known = old.filter(|it| !again && it.severity >= opening.severity);
+    Incident {
+        id: IncidentId(0),
+        key: opening.key.clone(),
+        class: opening.class.clone(),
+        root: opening.root.clone(),
+        fault: opening.fault,
+        affected: opening.affected.clone(),
+        severity: opening.severity,
+        generation: old.map_or(1, |it| it.generation + u32::from(again)),
+        state: IncidentState::Open,
+        opened_at: old.map_or(now, |it| it.opened_at),
+        last_seen: now,
+        count: old.map_or(1, |it| it.count + 1),
+        title: opening.title.clone(),
+        detail: opening.detail.clone(),
+        mend: opening.mend.clone(),
+        resolved_at: None,
+        note: String::new(),
+        acknowledged: known.and_then(|it| it.acknowledged.clone()),
+        flapping: opening.flapping,
+        remind: opening.remind.clone(),
+    }
+}
+
 /// What changes do.
 impl Model {
     /// What the store should have answered. A new run takes the number that the store gave it.
@@ -114,6 +144,10 @@ impl Model {
             }
             Change::Release { run, ready_at, why } => self.release(*run, *ready_at, why),
             Change::Pause { job, pause } => self.pause(*job, pause.as_ref()),
+            Change::Observe(looks) => {
+                self.observe(looks);
+                Some(())
+            }
             Change::Incident(change) => self.incident(change, now),
         };
         if done.is_some() { Applied::Done } else { Applied::Refused }
@@ -194,48 +228,38 @@ impl Model {
         Some(())
     }
 
+    fn observe(&mut self, looks: &[Observation]) {
+        for look in looks {
+            let same =
+                |it: &Observation| (&it.check, it.at, it.run) == (&look.check, look.at, look.run);
+            self.looks.retain(|it| !same(it));
+            self.looks.push(look.clone());
+        }
+    }
+
     fn incident(&mut self, change: &IncidentChange, now: Timestamp) -> Option<()> {
-        let open = |incident: &&mut Incident, key: &str| {
-            incident.key == key && incident.state == IncidentState::Open
+        let open = |incident: &&mut Incident| {
+            incident.key == change.key() && incident.state == IncidentState::Open
         };
         match change {
-            IncidentChange::Resolve { key, note, .. } => {
-                let incident = self.incidents.iter_mut().find(|it| open(it, key))?;
+            IncidentChange::Resolve { note, .. } => {
+                let incident = self.incidents.iter_mut().find(open)?;
                 incident.state = IncidentState::Resolved;
                 incident.resolved_at = Some(now);
+                incident.flapping = false;
                 incident.note.clone_from(note);
             }
-            IncidentChange::Open {
-                key,
-                class,
-                root,
-                affected,
-                severity,
-                title,
-                detail,
-                mend,
-                ..
-            } => {
-                let old = self.incidents.iter_mut().find(|it| open(it, key));
-                let (opened_at, count) =
-                    old.as_ref().map_or((now, 1), |it| (it.opened_at, it.count + 1));
-                let incident = Incident {
-                    id: IncidentId(0),
-                    key: key.clone(),
-                    class: class.clone(),
-                    root: root.clone(),
-                    affected: affected.clone(),
-                    severity: *severity,
-                    state: IncidentState::Open,
-                    opened_at,
-                    last_seen: now,
-                    count,
-                    title: title.clone(),
-                    detail: detail.clone(),
-                    mend: mend.clone(),
-                    resolved_at: None,
-                    note: String::new(),
-                };
+            IncidentChange::Acknowledge { by, .. } => {
+                let incident = self.incidents.iter_mut().find(open)?;
+                incident.acknowledged = Some(Acknowledged { at: now, by: by.clone() });
+            }
+            IncidentChange::Open(opening) => {
+                let latest = self.incidents.iter_mut().rev();
+                let old = latest.filter(|it| it.key == opening.key).find(|it| {
+                    let ago = it.resolved_at.map(|at| now.duration_since(at).abs());
+                    ago.is_none_or(|ago| ago < SignedDuration::from_mins(30))
+                });
+                let incident = reopened(opening, old.as_deref(), now);
                 match old {
                     Some(old) => *old = incident,
                     None => self.incidents.push(incident),
@@ -460,6 +484,29 @@ impl Model {
         self.jobs.iter().map(|job| (job.entry.name.clone(), summary(job))).collect()
     }
 
+    pub(crate) fn observations(&self, query: &ObservationQuery) -> Vec<Observation> {
+        let wanted = |look: &&Observation| {
+            query.check.as_ref().is_none_or(|check| *check == look.check)
+                && query.since.is_none_or(|since| look.at > since)
+                && query.until.is_none_or(|until| look.at <= until)
+        };
+        let mut looks: Vec<_> = self.looks.iter().filter(wanted).cloned().collect();
+        looks.sort_by_key(|look| std::cmp::Reverse((look.at, look.run)));
+        looks.truncate(query.limit as usize);
+        looks
+    }
+
+    pub(crate) fn last_looks(&self, until: Timestamp) -> Vec<Observation> {
+        let mut last = BTreeMap::new();
+        for look in self.looks.iter().filter(|look| look.at <= until) {
+            let newest = last.entry(&look.check).or_insert(look);
+            if (look.at, look.run) > (newest.at, newest.run) {
+                *newest = look;
+            }
+        }
+        last.into_values().cloned().collect()
+    }
+
     /// Incidents, newest first, without their numbers.
     pub(crate) fn incidents(&self, all: bool) -> Vec<Incident> {
         let wanted = |incident: &&Incident| all || incident.state == IncidentState::Open;
@@ -478,7 +525,17 @@ impl Model {
 
 /// What retention may do, as rules that its answer has to keep.
 impl Model {
-    pub(crate) fn prune(&mut self, keep: &Keep, now: Timestamp, gone: &[RunId]) {
+    pub(crate) fn prune(
+        &mut self,
+        keep: &Keep,
+        now: Timestamp,
+        pruned: &Pruned,
+        left: &[Observation],
+    ) {
+        let gone = &pruned.runs;
+        let forgotten = self.forget_looks(keep, now, left);
+        let most = keep.batch as usize;
+        assert_eq!(pruned.more, gone.len() >= most || forgotten >= most);
         let cutoff = now - SignedDuration::try_from(keep.age).unwrap();
         let newest = self.runs.iter().map(|row| row.run.id).max();
         let may_go = |model: &Self, row: &Row| {
@@ -518,6 +575,21 @@ impl Model {
             let used = runs.iter().any(|row| row.run.job == job.state.id);
             used || job.retired_at.is_none_or(|at| at >= cutoff) || !take(&mut left)
         });
+    }
+
+    /// The oldest looks go, a batch at most; of those of one instant, the store may choose.
+    fn forget_looks(&mut self, keep: &Keep, now: Timestamp, left: &[Observation]) -> usize {
+        let cutoff = now - SignedDuration::try_from(keep.observations).unwrap();
+        let old = self.looks.iter().filter(|look| look.at < cutoff).count();
+        let (stayed, gone): (Vec<_>, Vec<_>) =
+            self.looks.drain(..).partition(|look| left.contains(look));
+        assert_eq!(gone.len(), old.min(keep.batch as usize));
+        assert_eq!(stayed.len(), left.len(), "nothing was added");
+        let newest = gone.iter().map(|look| look.at).max();
+        assert!(newest.is_none_or(|at| at < cutoff), "nothing that is covered goes");
+        assert!(stayed.iter().all(|look| Some(look.at) >= newest), "the oldest go first");
+        self.looks = stayed;
+        gone.len()
     }
 
     fn over_of(&self, job: JobId) -> impl Iterator<Item = &Row> {

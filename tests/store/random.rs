@@ -4,10 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jada::model::{
-    Cause, Failure, FailureClass, Holder, IncidentChange, JobId, NodeId, NotRun, Outcome, Revision,
-    RunId, RunState, Severity, SlotState,
+    Cause, Failure, FailureClass, Fault, Holder, IncidentChange, JobId, NodeId, NotRun,
+    Observation, Opening, Outcome, Revision, RunId, RunState, Severity, SlotState, Subject,
+    Verdict,
 };
-use jada::store::{Batch, Change, EndQuery, JobEntry, Keep, Pause, RunQuery, SlotQuery, Store};
+use jada::store::{
+    Batch, Change, EndQuery, JobEntry, Keep, ObservationQuery, Pause, RunQuery, SlotQuery, Store,
+};
 use jiff::Timestamp;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -19,6 +22,8 @@ use crate::world::{Opener, job_name, start_of_daemon};
 
 const NAMES: [&str; 4] = ["alpha", "beta", "gamma", "delta"];
 const KEYS: [&str; 3] = ["job/alpha", "job/beta", "file/x.yaml"];
+const CHECKS: [&str; 3] = ["check/alpha/site", "check/alpha/disk", "check/beta/site"];
+const SUBJECTS: [&str; 3] = ["site/example.com", "host/disk", "check/beta/site"];
 
 /// Seconds of one step of the test's time: a walk of some dozen steps goes over several hours.
 const STEP: i64 = 240;
@@ -48,7 +53,12 @@ enum Draft {
     Pause { job: Index, pause: bool },
     Open { key: Index, title: u8 },
     Resolve { key: Index },
+    Acknowledge { key: Index },
+    Observe(Vec<Look>),
 }
+
+/// A look to be: its check, its subject, when, its verdict, its run.
+type Look = (Index, Index, i64, u8, i64);
 
 /// A state to be: its kind and its words.
 type End = (u8, i64, u8);
@@ -85,7 +95,9 @@ fn draft() -> impl Strategy<Value = Draft> {
         2 => (index(), 0..50i64).prop_map(|(run, ready_at)| Draft::Release { run, ready_at }),
         1 => (index(), any::<bool>()).prop_map(|(job, pause)| Draft::Pause { job, pause }),
         2 => (index(), 0..9u8).prop_map(|(key, title)| Draft::Open { key, title }),
-        1 => index().prop_map(|key| Draft::Resolve { key }),
+        2 => index().prop_map(|key| Draft::Resolve { key }),
+        1 => index().prop_map(|key| Draft::Acknowledge { key }),
+        3 => vec((index(), index(), -5..3i64, 0..4u8, 0..3i64), 0..4).prop_map(Draft::Observe),
     ]
 }
 
@@ -150,9 +162,17 @@ impl Pair {
                 }
                 Call::Prune { age, per_job, batch } => {
                     let age = Duration::from_secs(age * STEP.unsigned_abs());
-                    let keep = Keep { age, per_job: *per_job, bytes: None, batch: *batch };
-                    let gone = self.store.prune(keep, at(self.now)).await.unwrap();
-                    self.model.prune(&keep, at(self.now), &gone);
+                    let keep = Keep {
+                        age,
+                        per_job: *per_job,
+                        observations: age / 2,
+                        bytes: None,
+                        batch: *batch,
+                    };
+                    let pruned = self.store.prune(keep, at(self.now)).await.unwrap();
+                    let all = ObservationQuery { limit: 10_000, ..ObservationQuery::default() };
+                    let left = self.store.observations(all).await.unwrap();
+                    self.model.prune(&keep, at(self.now), &pruned, &left);
                 }
             }
             self.compare(passed.unsigned_abs()).await;
@@ -242,22 +262,26 @@ impl Pair {
                 let pause = pause.then(|| Pause { since: at(self.now), reason: "by hand".into() });
                 Change::Pause { job: self.job(*job), pause }
             }
-            Draft::Open { key, title } => Change::Incident(IncidentChange::Open {
-                key: (*key.get(&KEYS)).into(),
-                class: format!("class {title}"),
-                root: (*key.get(&KEYS)).into(),
-                affected: (title % 2 == 0).then(|| job_name("alpha")).into_iter().collect(),
-                severity: if *title < 4 { Severity::Warning } else { Severity::Error },
-                title: format!("title {title}"),
-                detail: String::new(),
-                mend: "jadactl doctor".into(),
-                notify: vec!["ops".into(); usize::from(title % 3)],
-            }),
-            Draft::Resolve { key } => Change::Incident(IncidentChange::Resolve {
-                key: (*key.get(&KEYS)).into(),
-                note: "mended".into(),
-                notify: vec!["ops".into()],
-            }),
+            Draft::Open { .. } | Draft::Resolve { .. } | Draft::Acknowledge { .. } => {
+                Change::Incident(incident(draft))
+            }
+            Draft::Observe(looks) => {
+                Change::Observe(looks.iter().map(|look| self.look(*look)).collect())
+            }
+        }
+    }
+
+    fn look(&self, (check, subject, ahead, verdict, run): Look) -> Observation {
+        let verdict = Verdict::ALL[usize::from(verdict)];
+        Observation {
+            check: Subject::parse(CHECKS[check.index(CHECKS.len())]).unwrap(),
+            subject: Subject::parse(SUBJECTS[subject.index(SUBJECTS.len())]).unwrap(),
+            at: at(self.now + ahead),
+            took: Duration::from_millis(ahead.unsigned_abs()),
+            verdict,
+            fault: (verdict == Verdict::Fail).then_some(Fault::DiskFull),
+            text: if verdict == Verdict::Ok { String::new() } else { format!("run {run}") },
+            run: (run > 0).then_some(RunId(run)),
         }
     }
 
@@ -299,6 +323,23 @@ impl Pair {
         }
     }
 
+    async fn compare_looks(&self) {
+        for query in look_queries(self.now) {
+            let looks = self.store.observations(query.clone()).await.unwrap();
+            let mut wanted = self.model.observations(&query);
+            if query.check.is_none() {
+                // Of several checks, the order within one instant is the store's own.
+                let times =
+                    |looks: &[Observation]| looks.iter().map(|it| it.at).collect::<Vec<_>>();
+                assert_eq!(times(&looks), times(&wanted));
+                wanted.clone_from(&looks);
+            }
+            assert_eq!(looks, wanted, "{query:?}");
+        }
+        let last = self.store.last_looks(at(self.now)).await.unwrap();
+        assert_eq!(last, self.model.last_looks(at(self.now)));
+    }
+
     /// Asks both everything; the lists of all jobs and, to save time, of one.
     async fn compare(&self, turn: u64) {
         let (store, model) = (&self.store, &self.model);
@@ -333,6 +374,7 @@ impl Pair {
         for since in [0, 20, 40] {
             assert_eq!(store.summaries(at(since)).await.unwrap(), model.summaries(at(since)));
         }
+        self.compare_looks().await;
         for all in [false, true] {
             let mut incidents = store.incidents(all, 100).await.unwrap();
             for incident in &mut incidents {
@@ -341,6 +383,18 @@ impl Pair {
             assert_eq!(incidents, model.incidents(all));
         }
     }
+}
+
+fn look_queries(now: i64) -> Vec<ObservationQuery> {
+    let all = ObservationQuery { limit: 100, ..ObservationQuery::default() };
+    let mut queries = vec![all.clone(), ObservationQuery { limit: 2, ..all.clone() }];
+    queries.extend(CHECKS.map(|check| ObservationQuery {
+        check: Subject::parse(check),
+        since: Some(at(now - 20)),
+        until: Some(at(now)),
+        limit: 5,
+    }));
+    queries
 }
 
 fn slot_queries(job: Option<jada::model::JobName>) -> Vec<SlotQuery> {
@@ -365,6 +419,32 @@ fn run_queries(job: Option<jada::model::JobName>, model: &Model) -> Vec<RunQuery
         RunQuery { before: middle, limit: 3, ..all.clone() },
         all,
     ]
+}
+
+/// What a draft does to an incident.
+fn incident(draft: &Draft) -> IncidentChange {
+    match draft {
+        Draft::Open { key, title } => IncidentChange::Open(Opening {
+            fault: Fault::ALL.get(usize::from(*title)).copied().filter(|_| *title > 1),
+            flapping: title % 4 == 1,
+            remind: title.checked_sub(6).map(|n| vec![Duration::from_hours(1); n.into()]),
+            affected: (title % 2 == 0).then(|| job_name("alpha")).into_iter().collect(),
+            severity: if *title < 4 { Severity::Warning } else { Severity::Error },
+            title: format!("title {title}"),
+            mend: "jadactl doctor".into(),
+            notify: vec!["ops".into(); usize::from(title % 3)],
+            ..Opening::new(*key.get(&KEYS), *key.get(&KEYS), format!("class {title}"))
+        }),
+        Draft::Resolve { key } => IncidentChange::Resolve {
+            key: (*key.get(&KEYS)).into(),
+            note: "mended".into(),
+            notify: vec!["ops".into()],
+        },
+        Draft::Acknowledge { key } => {
+            IncidentChange::Acknowledge { key: (*key.get(&KEYS)).into(), by: "ann".into() }
+        }
+        other => panic!("{other:?} is no incident's"),
+    }
 }
 
 fn outcome_of(number: u8) -> Outcome {

@@ -11,10 +11,16 @@ use crate::world::{
 };
 
 /// Keeps everything.
-const ALL: Keep = Keep { age: Duration::MAX, per_job: u64::MAX, bytes: None, batch: 100 };
+const ALL: Keep = Keep {
+    age: Duration::MAX,
+    per_job: u64::MAX,
+    observations: Duration::MAX,
+    bytes: None,
+    batch: 100,
+};
 
 async fn prune(world: &World, keep: Keep, second: i64) -> Vec<RunId> {
-    world.store.prune(keep, at(second)).await.unwrap()
+    world.store.prune(keep, at(second)).await.unwrap().runs
 }
 
 fn older_than(seconds: u64) -> Keep {
@@ -51,7 +57,7 @@ pub(crate) async fn live_rows_stay(open: Opener) {
     let manual = world.record(3, world.alpha, Cause::Manual(at(3)), queued(3)).await;
     let over = world.over(4, success()).await;
     world.over(5, success()).await;
-    let nothing = Keep { age: Duration::ZERO, per_job: 0, bytes: Some(0), batch: 100 };
+    let nothing = Keep { age: Duration::ZERO, per_job: 0, bytes: Some(0), ..ALL };
     assert_eq!(prune(&world, nothing, 1_000_000).await, [over]);
     let live = world.store.live_runs().await.unwrap();
     assert_eq!(live.iter().map(|run| run.id).collect::<Vec<_>>(), [waits, runs, manual]);
@@ -63,7 +69,7 @@ pub(crate) async fn slots_ahead_of_the_cursor_stay(open: Opener) {
     let first = world.over(10, success()).await;
     let second = world.over(20, success()).await;
     world.record(30, world.beta, Cause::Manual(at(30)), finished(30, &success())).await;
-    let nothing = Keep { age: Duration::ZERO, per_job: 0, bytes: Some(0), batch: 100 };
+    let nothing = Keep { age: Duration::ZERO, per_job: 0, bytes: Some(0), ..ALL };
     assert_eq!(prune(&world, nothing, 1_000_000).await, [], "the cursor stands at 0");
     world.move_cursor(world.alpha, 0, 10).await;
     assert_eq!(prune(&world, nothing, 1_000_000).await, [first]);
@@ -124,7 +130,7 @@ pub(crate) async fn batches_are_small(open: Opener) {
     for second in 1..=10 {
         runs.push(world.over(second, success()).await);
     }
-    let keep = Keep { age: Duration::from_secs(10), per_job: 4, bytes: None, batch: 3 };
+    let keep = Keep { age: Duration::from_secs(10), per_job: 4, batch: 3, ..ALL };
     let mut batches = Vec::new();
     loop {
         let gone = prune(&world, keep, 14).await;

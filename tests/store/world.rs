@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jada::model::{
     AttemptNo, Cause, Failure, FailureClass, Holder, IncidentChange, JobId, JobName, NodeId,
-    NotRun, Outcome, Revision, Run, RunId, RunState, Severity, SlotState,
+    NotRun, Opening, Outcome, Revision, Run, RunId, RunState, SlotState,
 };
 use jada::store::sqlite::Sqlite;
 use jada::store::{
@@ -187,17 +187,14 @@ pub(crate) fn failure(message: &str) -> Outcome {
 }
 
 pub(crate) fn opened(key: &str, title: &str) -> Change {
-    Change::Incident(IncidentChange::Open {
-        key: key.into(),
-        class: "transient".into(),
-        root: key.into(),
+    Change::Incident(IncidentChange::Open(Opening {
         affected: vec![job_name("alpha"), job_name("beta")],
-        severity: Severity::Error,
         title: title.into(),
         detail: "exit code 1\nlast line".into(),
         mend: "jadactl logs alpha".into(),
         notify: vec!["ops".into(), "chat".into()],
-    })
+        ..Opening::new(key, key, "transient")
+    }))
 }
 
 pub(crate) fn resolved(key: &str) -> Change {

@@ -273,7 +273,8 @@ pub(super) fn time(millis: i64) -> Result<Timestamp> {
     })
 }
 
-fn unknown(what: &str, code: i64) -> rusqlite::Error {
+/// A number that stands for nothing.
+pub(super) fn unknown(what: &str, code: i64) -> rusqlite::Error {
     let error = format!("{what} {code} is not one that this program knows");
     rusqlite::Error::FromSqlConversionFailure(0, Type::Integer, error.into())
 }

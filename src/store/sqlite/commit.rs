@@ -8,7 +8,7 @@ use rusqlite::ffi::SQLITE_CONSTRAINT_FOREIGNKEY;
 use rusqlite::{Connection, OptionalExtension as _, Result, ToSql, named_params, params};
 
 use super::columns::{End, FAILED, RAN, State, cause_codes, hour, revision_code};
-use super::incident;
+use super::{incident, observation};
 use crate::model::{AttemptNo, Cause, Holder, JobId, NodeId, Outcome, Revision, RunId, RunState};
 use crate::store::{Applied, Batch, Change, Pause};
 
@@ -38,6 +38,9 @@ impl At<'_> {
             Change::Close { run, state } => self.close(*run, state),
             Change::Release { run, ready_at, why } => self.release(*run, *ready_at, why),
             Change::Pause { job, pause } => self.pause(*job, pause.as_ref()),
+            Change::Observe(looks) => {
+                observation::keep(self.connection, looks).map(|()| Applied::Done)
+            }
             Change::Incident(change) => incident::apply(self.connection, self.now, change),
         }
     }

@@ -4,15 +4,20 @@
 //! Refuses to decide what is an incident (`plan::incident`) and to tell anybody (`alerts/`).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Result, Row, named_params, params};
 
-use super::columns::{bad_name, time};
-use crate::model::{Incident, IncidentChange, IncidentId, IncidentState, JobName, Severity};
+use super::columns::{bad_name, text, time};
+use super::observation::fault;
+use crate::model::{
+    Acknowledged, Fault, Incident, IncidentChange, IncidentId, IncidentState, JobName, Opening,
+    Severity,
+};
 use crate::store::Applied;
 
-/// Opens, counts again or resolves; the caller holds the transaction.
+/// Carries out a change; the caller holds the transaction.
 pub(super) fn apply(
     connection: &Connection,
     now: Timestamp,
@@ -20,15 +25,15 @@ pub(super) fn apply(
 ) -> Result<Applied> {
     let at = now.as_millisecond();
     match change {
-        IncidentChange::Open { notify, .. } => {
-            if let Some(opened) = open(connection, at, change)? {
-                tell(connection, (opened, "opened", at), notify)?;
+        IncidentChange::Open(opening) => {
+            if let Some((incident, event)) = open(connection, at, opening)? {
+                tell(connection, (incident, event, at), &opening.notify)?;
             }
             Ok(Applied::Done)
         }
         IncidentChange::Resolve { key, note, notify } => {
             let mut update = connection.prepare_cached(
-                "UPDATE incident SET resolved_at = ?2, note = ?3 \
+                "UPDATE incident SET resolved_at = ?2, note = ?3, flapping = 0 \
                  WHERE key = ?1 AND resolved_at IS NULL RETURNING id",
             )?;
             let closed = update.query_row(params![key, at, note], |row| row.get(0)).optional()?;
@@ -36,40 +41,126 @@ pub(super) fn apply(
             tell(connection, (closed, "resolved", at), notify)?;
             Ok(Applied::Done)
         }
+        IncidentChange::Acknowledge { key, by } => {
+            let mut update = connection.prepare_cached(
+                "UPDATE incident SET acked_at = ?2, acked_by = ?3 \
+                 WHERE key = ?1 AND resolved_at IS NULL",
+            )?;
+            let noted = update.execute(params![key, at, by])?;
+            Ok(if noted == 0 { Applied::Refused } else { Applied::Done })
+        }
     }
 }
 
-/// Opens an incident and returns its key, or counts the open one again.
-fn open(connection: &Connection, at: i64, change: &IncidentChange) -> Result<Option<i64>> {
-    let IncidentChange::Open { key, class, root, affected, severity, title, detail, mend, .. } =
-        change
-    else {
-        return Ok(None);
-    };
-    let mut upsert = connection.prepare_cached(
-        "INSERT INTO incident (key, class, root, affected, severity, opened_at, last_seen, count, \
-         title, detail, mend) \
-         VALUES (:key, :class, :root, :affected, :severity, :at, :at, 1, :title, :detail, :mend) \
-         ON CONFLICT (key) WHERE resolved_at IS NULL DO UPDATE SET class = excluded.class, \
-         root = excluded.root, affected = excluded.affected, severity = excluded.severity, count = count + 1, \
-         last_seen = excluded.last_seen, title = excluded.title, detail = excluded.detail, \
-         mend = excluded.mend RETURNING id, count",
+/// Opens an incident, counts the open one again, or takes up one that was just over. Returns what there is
+/// to tell of it.
+fn open(
+    connection: &Connection,
+    at: i64,
+    opening: &Opening,
+) -> Result<Option<(i64, &'static str)>> {
+    let mut find = connection.prepare_cached(
+        "SELECT id, severity, flapping, resolved_at IS NULL FROM incident WHERE key = ?1 \
+         AND (resolved_at IS NULL OR abs(resolved_at - ?2) < ?3) \
+         ORDER BY resolved_at IS NULL DESC, id DESC LIMIT 1",
     )?;
-    let names: Vec<&str> = affected.iter().map(JobName::as_str).collect();
-    let columns = named_params! {
-        ":key": key,
-        ":class": class,
-        ":root": root,
-        ":affected": names.join("\n"),
-        ":severity": severity_code(*severity),
-        ":at": at,
-        ":title": title,
-        ":detail": detail,
-        ":mend": mend,
+    let reopen = i64::try_from(Incident::REOPEN.as_millis()).unwrap_or(i64::MAX);
+    let found = find.query_row(params![opening.key, at, reopen], |row| {
+        Ok(Found {
+            id: row.get(0)?,
+            severity: row.get(1)?,
+            flapping: row.get(2)?,
+            open: row.get(3)?,
+        })
+    });
+    let Some(found) = found.optional()? else {
+        return insert(connection, at, opening).map(|id| Some((id, "opened")));
     };
-    let (id, count): (i64, i64) =
-        upsert.query_row(columns, |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok((count == 1).then_some(id))
+    refresh(connection, at, opening, &found)?;
+    let event = if !found.open || found.is_less_than(opening) {
+        Some("opened")
+    } else {
+        (opening.flapping && !found.flapping).then_some("flapping")
+    };
+    Ok(event.map(|event| (found.id, event)))
+}
+
+/// The incident of a key as it stands.
+struct Found {
+    id: i64,
+    severity: i64,
+    flapping: bool,
+    open: bool,
+}
+
+impl Found {
+    fn is_less_than(&self, opening: &Opening) -> bool {
+        self.severity < severity_code(opening.severity)
+    }
+}
+
+fn insert(connection: &Connection, at: i64, opening: &Opening) -> Result<i64> {
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO incident (key, class, root, fault, affected, severity, opened_at, last_seen, \
+         count, title, detail, mend, flapping, remind) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, 1, \
+         ?8, ?9, ?10, ?11, ?12)",
+    )?;
+    insert.insert(params![
+        opening.key,
+        opening.class,
+        opening.root,
+        opening.fault.map(Fault::word),
+        joined(&opening.affected),
+        severity_code(opening.severity),
+        at,
+        opening.title,
+        opening.detail,
+        opening.mend,
+        opening.flapping,
+        opening.remind.as_deref().map(remind_text),
+    ])
+}
+
+/// What a person knows of is a problem of this generation, as bad as it was.
+fn refresh(connection: &Connection, at: i64, opening: &Opening, found: &Found) -> Result<()> {
+    let mut update = connection.prepare_cached(
+        "UPDATE incident SET class = :class, root = :root, fault = :fault, affected = :affected, \
+         severity = :severity, last_seen = :at, count = count + 1, title = :title, \
+         detail = :detail, mend = :mend, flapping = :flapping, remind = :remind, \
+         generation = generation + :again, resolved_at = NULL, note = '', \
+         acked_at = iif(:anew, NULL, acked_at), acked_by = iif(:anew, NULL, acked_by) \
+         WHERE id = :id",
+    )?;
+    update.execute(named_params! {
+        ":id": found.id,
+        ":class": opening.class,
+        ":root": opening.root,
+        ":fault": opening.fault.map(Fault::word),
+        ":affected": joined(&opening.affected),
+        ":severity": severity_code(opening.severity),
+        ":at": at,
+        ":title": opening.title,
+        ":detail": opening.detail,
+        ":mend": opening.mend,
+        ":flapping": opening.flapping,
+        ":remind": opening.remind.as_deref().map(remind_text),
+        ":again": i64::from(!found.open),
+        ":anew": !found.open || found.is_less_than(opening),
+    })?;
+    Ok(())
+}
+
+fn joined(names: &[JobName]) -> String {
+    names.iter().map(JobName::as_str).collect::<Vec<_>>().join("\n")
+}
+
+fn remind_text(remind: &[Duration]) -> String {
+    let millis = |time: &Duration| time.as_millis().to_string();
+    remind.iter().map(millis).collect::<Vec<_>>().join("\n")
+}
+
+fn remind_of(text: &str) -> Vec<Duration> {
+    text.lines().filter_map(|line| line.parse().ok().map(Duration::from_millis)).collect()
 }
 
 fn tell(
@@ -90,7 +181,8 @@ pub(super) fn list(connection: &Connection, all: bool, limit: u32) -> Result<Vec
     let only = if all { "" } else { "WHERE resolved_at IS NULL" };
     let mut query = connection.prepare_cached(&format!(
         "SELECT id, key, affected, severity, opened_at, last_seen, count, title, detail, mend, \
-         resolved_at, note, class, root FROM incident {only} ORDER BY id DESC LIMIT ?1"
+         resolved_at, note, class, root, fault, generation, acked_at, acked_by, flapping, remind \
+         FROM incident {only} ORDER BY id DESC LIMIT ?1"
     ))?;
     query.query_map([limit], read)?.collect()
 }
@@ -119,7 +211,17 @@ fn read(row: &Row<'_>) -> Result<Incident> {
         mend: row.get(9)?,
         resolved_at,
         note: row.get(11)?,
+        fault: fault(row, 14)?,
+        generation: row.get(15)?,
+        acknowledged: acknowledged(row)?,
+        flapping: row.get(18)?,
+        remind: row.get::<_, Option<String>>(19)?.as_deref().map(remind_of),
     })
+}
+
+fn acknowledged(row: &Row<'_>) -> Result<Option<Acknowledged>> {
+    let at: Option<i64> = row.get(16)?;
+    at.map(|at| Ok(Acknowledged { at: time(at)?, by: text(row, 17)? })).transpose()
 }
 
 fn severity_code(severity: Severity) -> i64 {

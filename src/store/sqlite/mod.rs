@@ -5,7 +5,7 @@
 //!
 //! ```text
 //!  callers ──requests──▶ writer (one thread, group commit, synchronous FULL)
-//!     │                    request: commit · incident · jobs · retention
+//!     │                    request: commit · incident · observation · jobs · retention
 //!     └────queries──────▶ reader (at most two read-only connections)
 //!                          query
 //! ```
@@ -19,6 +19,7 @@ mod fault;
 mod incident;
 mod jobs;
 mod migrate;
+mod observation;
 mod query;
 mod reader;
 mod request;
@@ -39,10 +40,10 @@ use self::reader::Reader;
 use self::request::{Reply, Request};
 use self::writer::Writer;
 use super::{
-    Applied, Batch, EndQuery, Error, JobEntry, JobState, Keep, NewNode, Result, RunQuery, RunRow,
-    SlotQuery, SlotRow, Store, Summary,
+    Applied, Batch, EndQuery, Error, JobEntry, JobState, Keep, NewNode, ObservationQuery, Pruned,
+    Result, RunQuery, RunRow, SlotQuery, SlotRow, Store, Summary,
 };
-use crate::model::{Attempt, Incident, JobId, JobName, NodeId, Outcome, Run, RunId};
+use crate::model::{Attempt, Incident, JobId, JobName, NodeId, Observation, Outcome, Run, RunId};
 
 /// How long a statement waits for a program outside (a backup, a shell) to let go of the file.
 const BUSY: Duration = Duration::from_secs(5);
@@ -211,11 +212,19 @@ impl Store for Sqlite {
         self.reader.read(move |connection| query::recent_ends(connection, query)).await
     }
 
+    async fn observations(&self, query: ObservationQuery) -> Result<Vec<Observation>> {
+        self.reader.read(move |connection| observation::list(connection, &query)).await
+    }
+
+    async fn last_looks(&self, until: Timestamp) -> Result<Vec<Observation>> {
+        self.reader.read(move |connection| observation::last(connection, until)).await
+    }
+
     async fn blocked_tail(&self, job: JobId, limit: u32) -> Result<Vec<Run>> {
         self.reader.read(move |connection| query::blocked_tail(connection, job, limit)).await
     }
 
-    async fn prune(&self, keep: Keep, now: Timestamp) -> Result<Vec<RunId>> {
+    async fn prune(&self, keep: Keep, now: Timestamp) -> Result<Pruned> {
         self.write(|reply| Request::Prune(keep, now, reply)).await
     }
 

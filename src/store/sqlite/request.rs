@@ -10,8 +10,10 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::{commit, fault, jobs, retention};
-use crate::model::{NodeId, RunId};
-use crate::store::{Applied, Batch, Error, JobEntry, JobState, Keep, NewNode, Result};
+use crate::model::NodeId;
+use crate::store::{
+    Applied, Batch, Change, Error, JobEntry, JobState, Keep, NewNode, Pruned, Result,
+};
 
 /// A request; it can be carried out again after a group was undone.
 #[derive(Debug)]
@@ -25,7 +27,7 @@ pub(super) enum Request {
     /// See [`crate::store::Store::renew`].
     Renew(NodeId, Timestamp, Reply<()>),
     /// See [`crate::store::Store::prune`].
-    Prune(Keep, Timestamp, Reply<Vec<RunId>>),
+    Prune(Keep, Timestamp, Reply<Pruned>),
 }
 
 /// Who waits for an answer, and the answer until it is on disk.
@@ -41,7 +43,7 @@ impl Request {
         match self {
             Self::Register(..) | Self::Renew(..) => 1,
             Self::Sync(entries, ..) => entries.len(),
-            Self::Commit(batch, _) => batch.changes.len(),
+            Self::Commit(batch, _) => batch.changes.iter().map(rows).sum(),
             Self::Prune(keep, ..) => usize::try_from(keep.batch).unwrap_or(usize::MAX),
         }
     }
@@ -67,6 +69,21 @@ impl Request {
             Self::Renew(_, _, reply) => reply.answer(path, end),
             Self::Prune(_, _, reply) => reply.answer(path, end),
         }
+    }
+}
+
+/// How many rows a change writes, roughly.
+fn rows(change: &Change) -> usize {
+    match change {
+        Change::Observe(looks) => looks.len(),
+        Change::Record { .. }
+        | Change::Cursor { .. }
+        | Change::Start { .. }
+        | Change::End { .. }
+        | Change::Close { .. }
+        | Change::Release { .. }
+        | Change::Pause { .. }
+        | Change::Incident(_) => 1,
     }
 }
 

@@ -9,13 +9,15 @@
 //! of all stays too, so that no run's number comes back.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, Result, ToSql, named_params};
 
 use super::columns::{FAILED, OVER, RAN, hour};
+use super::observation;
 use crate::model::RunId;
-use crate::store::Keep;
+use crate::store::{Keep, Pruned};
 
 /// Free pages that one call gives back to the file system at most.
 const GIVE_BACK: u32 = 256;
@@ -31,19 +33,26 @@ pub(super) fn size(connection: &Connection) -> Result<u64> {
 }
 
 /// Deletes one batch of runs, and with them what has no other use; the caller holds the transaction.
-pub(super) fn prune(connection: &Connection, keep: &Keep, now: Timestamp) -> Result<Vec<RunId>> {
-    let age = SignedDuration::try_from(keep.age).unwrap_or(SignedDuration::MAX);
-    let cutoff = now.saturating_sub(age).unwrap_or(Timestamp::MIN).as_millisecond();
+pub(super) fn prune(connection: &Connection, keep: &Keep, now: Timestamp) -> Result<Pruned> {
+    let cutoff = before(now, keep.age);
     let mut batch = Batch { connection, cutoff, left: keep.batch, gone: Vec::new() };
     batch.older_than(cutoff)?;
     batch.beyond(keep.per_job)?;
     if keep.bytes.is_some_and(|most| size(connection).is_ok_and(|size| size > most)) {
         batch.older_than(i64::MAX)?;
     }
-    let gone = batch.gone;
+    let runs = batch.gone;
+    let most = keep.batch as usize;
+    let looks = observation::forget(connection, before(now, keep.observations), keep.batch)?;
     forget_the_rest(connection, cutoff, keep.batch)?;
     give_back(connection)?;
-    Ok(gone)
+    Ok(Pruned { more: runs.len() >= most || looks >= most, runs })
+}
+
+/// The time that lies `age` before `now`.
+fn before(now: Timestamp, age: Duration) -> i64 {
+    let age = SignedDuration::try_from(age).unwrap_or(SignedDuration::MAX);
+    now.saturating_sub(age).unwrap_or(Timestamp::MIN).as_millisecond()
 }
 
 /// What one call may still delete, and what it has deleted.
