@@ -20,6 +20,8 @@ mod jobs;
 mod listing;
 #[path = "store/model.rs"]
 mod model;
+#[path = "store/outbox.rs"]
+mod outbox;
 #[path = "store/random.rs"]
 mod random;
 #[path = "store/retention.rs"]
@@ -32,6 +34,9 @@ macro_rules! contract {
     ($database:ident: $open:path) => {
         mod $database {
             contract! { @all $open;
+                outbox: outbox_ends_for_all_who_were_told, outbox_tries_are_fenced, outbox_carriers_take_theirs_along,
+                    outbox_writes_once, outbox_says_why_it_waits, silences_have_an_end,
+                    what_is_to_be_told_outlives_retention;
                 changes: record_round_trips, record_refuses_a_second, record_refuses_an_unknown_job,
                     record_keeps_causes_apart, cursor_compares, start_takes_the_next_attempt,
                     start_refuses, end_finishes, end_retries, end_keeps_attempt_and_run, end_refuses, late_end_is_fenced,

@@ -136,6 +136,6 @@ pub(super) fn expires(action: &Action) -> Option<(JobId, &str)> {
 pub(super) fn recorded(applied: Applied) -> Option<RunId> {
     match applied {
         Applied::Recorded(run) => Some(run),
-        Applied::Done | Applied::Refused => None,
+        Applied::Wrote(_) | Applied::Done | Applied::Refused => None,
     }
 }

@@ -104,6 +104,14 @@ number_id!(
     /// One incident.
     IncidentId
 );
+number_id!(
+    /// One row of the outbox; part of the key by which a receiver tells a repeated message.
+    NotificationId
+);
+number_id!(
+    /// One silence.
+    SilenceId
+);
 
 /// The number of an attempt within its run, from 1. It is the fence of each write by that attempt.
 pub type AttemptNo = u32;

@@ -179,16 +179,3 @@ impl IncidentChange {
         }
     }
 }
-
-/// A row of the outbox: told at least once, in order within its incident.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Notification {
-    /// The incident it is about.
-    pub incident: IncidentId,
-    /// Who is told.
-    pub notifier: Arc<str>,
-    /// `opened`, `flapping` or `resolved`.
-    pub event: String,
-    /// When it was written.
-    pub created_at: Timestamp,
-}

@@ -7,6 +7,7 @@ pub mod credential;
 pub mod fault;
 pub mod id;
 pub mod incident;
+pub mod notification;
 pub mod observation;
 pub mod policy;
 pub mod progress;
@@ -17,9 +18,13 @@ pub use credential::{
     Binding, Channel, CredentialClass, CredentialName, CredentialState, KnownEnd, Standing,
 };
 pub use fault::{Family, Fault};
-pub use id::{AttemptNo, IncidentId, JobId, JobName, NameError, NodeId, Revision, RunId};
-pub use incident::{
-    Acknowledged, Incident, IncidentChange, IncidentState, Notification, Opening, Severity,
+pub use id::{
+    AttemptNo, IncidentId, JobId, JobName, NameError, NodeId, NotificationId, Revision, RunId,
+    SilenceId,
+};
+pub use incident::{Acknowledged, Incident, IncidentChange, IncidentState, Opening, Severity};
+pub use notification::{
+    Blame, Event, Held, Hold, Notification, Outbox, OutboxChange, Silence, Told,
 };
 pub use observation::{Observation, Verdict};
 pub use policy::{

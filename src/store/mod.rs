@@ -17,7 +17,8 @@ use jiff::Timestamp;
 
 use crate::model::{
     Attempt, AttemptNo, Cause, Holder, Incident, IncidentChange, JobId, JobName, NodeId, NotRun,
-    Observation, Outcome, Revision, Run, RunId, RunState, SlotState, Subject,
+    Notification, NotificationId, Observation, Outbox, OutboxChange, Outcome, Revision, Run, RunId,
+    RunState, Silence, SlotState, Subject,
 };
 
 /// Why the store can't answer. None of these is a refused condition: that is [`Applied::Refused`].
@@ -96,6 +97,19 @@ pub trait Store: Send + Sync + 'static {
 
     /// Incidents, newest first; only open ones unless `all`.
     async fn incidents(&self, all: bool, limit: u32) -> Result<Vec<Incident>>;
+
+    /// Everything that is looked at when it is decided who is told what, with the times at which each
+    /// notifier was told something after `since`.
+    async fn outbox(&self, since: Timestamp) -> Result<Outbox>;
+
+    /// Rows of the outbox, newest first; only those that wait unless `all`.
+    async fn notifications(&self, all: bool, limit: u32) -> Result<Vec<Notification>>;
+
+    /// One row of the outbox.
+    async fn notification(&self, id: NotificationId) -> Result<Option<Notification>>;
+
+    /// Silences that end after a time, the oldest first.
+    async fn silences(&self, after: Timestamp) -> Result<Vec<Silence>>;
 
     /// For each stored job: what is live now, counts by slot state of what was over since the beginning
     /// of the hour (UTC) that `since` lies in, last success, last failure. What retention has deleted in
@@ -269,6 +283,8 @@ pub enum Change {
     Observe(Vec<Observation>),
     /// Opens, resolves or acknowledges an incident, with its outbox rows.
     Incident(IncidentChange),
+    /// Writes, moves or ends rows of the outbox, and silences.
+    Outbox(OutboxChange),
 }
 
 /// What became of a change.
@@ -276,6 +292,8 @@ pub enum Change {
 pub enum Applied {
     /// It took effect; the run that it recorded, where it recorded one.
     Recorded(RunId),
+    /// It took effect; the row of the outbox, or the silence, that it wrote.
+    Wrote(i64),
     /// It took effect.
     Done,
     /// Its condition did not hold; nothing of it took effect.

@@ -12,9 +12,7 @@ use super::api::{
     Done, Health, IncidentItem, IncidentsQuery, JobItem, NextSlot, Problem, ProblemKind, RunDetail,
     RunItem, RunsQuery, SlotItem, SlotsQuery, Status, Triggered,
 };
-use super::rows::{
-    attempt_item, incident_item, job_item, next_slot, run_item_now, slot_item, slot_states,
-};
+use super::rows::{attempt_item, job_item, next_slot, run_item_now, slot_item, slot_states};
 use super::{api, words};
 use crate::clock::Clock;
 use crate::engine::{Handle, Refusal};
@@ -236,7 +234,7 @@ impl App {
     ) -> Result<Vec<IncidentItem>, Problem> {
         let limit = query.limit.unwrap_or(api::LIMIT_DEFAULT).min(api::LIMIT_MAX);
         let incidents = self.store.incidents(query.all, limit).await?;
-        Ok(incidents.into_iter().map(incident_item).collect())
+        Ok(incidents.iter().map(IncidentItem::from).collect())
     }
 
     pub(super) async fn trigger(&self, name: &str) -> Result<Triggered, Problem> {

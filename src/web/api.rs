@@ -9,9 +9,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{
-    AttemptNo, FailureClass, IncidentId, IncidentState, JobName, RunId, Severity, SlotState,
-};
+pub use crate::alerts::item::IncidentItem;
+use crate::model::{AttemptNo, FailureClass, JobName, RunId, SlotState};
 
 /// The socket's file name in the data directory.
 pub const SOCKET: &str = "jada.sock";
@@ -380,41 +379,6 @@ pub struct IncidentsQuery {
     /// Most rows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
-}
-
-/// `GET /api/incidents`: a list of these, newest first.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct IncidentItem {
-    /// Its number.
-    pub id: IncidentId,
-    /// What has the problem: `job/NAME`, `credential/NAME`, `file/PATH`.
-    pub key: String,
-    /// Whether it goes on.
-    pub state: IncidentState,
-    /// How bad it is.
-    pub severity: Severity,
-    /// The class of the trouble, in one word.
-    pub class: String,
-    /// The node at the root of it.
-    pub root: String,
-    /// The root cause, in one line.
-    pub title: String,
-    /// When it opened.
-    pub since: Timestamp,
-    /// How often it was seen.
-    pub count: u64,
-    /// The jobs that it hits.
-    pub affected: Vec<JobName>,
-    /// The command that mends it.
-    pub fix: String,
-    /// Proof and context.
-    pub detail: String,
-    /// When it was last seen to go on.
-    pub last_seen: Timestamp,
-    /// When it was over, if it is.
-    pub resolved_at: Option<Timestamp>,
-    /// What mended it; empty while it goes on.
-    pub note: String,
 }
 
 /// `GET /api/explain/job/{job}` and `GET /api/explain/run/{id}`: what is going on, in sentences.

@@ -265,6 +265,11 @@ mod tests {
             title: evil.clone(),
             detail: evil.clone(),
             fix: "jadactl logs sheet".into(),
+            fault: None,
+            generation: 1,
+            acked_at: None,
+            acked_by: String::new(),
+            flapping: false,
         };
         let last = LastEnd {
             at: at("2026-11-25T08:58:00Z"),

@@ -8,12 +8,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::api::{
-    AttemptItem, IncidentItem, JobItem, JobState, LastEnd, OutcomeWord, Problem, ProblemKind,
-    Progress, RunItem, RunWord, SlotItem,
+    AttemptItem, JobItem, JobState, LastEnd, OutcomeWord, Problem, ProblemKind, Progress, RunItem,
+    RunWord, SlotItem,
 };
 use super::words;
 use crate::kinds::sync::progress;
-use crate::model::{Attempt, Incident, NotRun, Outcome, Run, RunState, SlotState};
+use crate::model::{Attempt, NotRun, Outcome, Run, RunState, SlotState};
 use crate::spec::Job;
 use crate::store::{self, RunRow, SlotRow, Summary};
 
@@ -200,25 +200,5 @@ pub(super) fn attempt_item(attempt: &Attempt) -> AttemptItem {
         class: attempt.outcome.class(),
         reason: attempt.outcome.message().to_owned(),
         exit_code,
-    }
-}
-
-pub(super) fn incident_item(incident: Incident) -> IncidentItem {
-    IncidentItem {
-        id: incident.id,
-        key: incident.key,
-        state: incident.state,
-        severity: incident.severity,
-        class: incident.class,
-        root: incident.root,
-        title: incident.title,
-        since: incident.opened_at,
-        count: incident.count,
-        affected: incident.affected,
-        fix: incident.mend,
-        detail: incident.detail,
-        last_seen: incident.last_seen,
-        resolved_at: incident.resolved_at,
-        note: incident.note,
     }
 }

@@ -115,7 +115,7 @@ async fn burst(jobs: usize) {
             let applied = world.commit(now, changes.collect()).await;
             runs.extend(applied.iter().filter_map(|applied| match applied {
                 Applied::Recorded(run) => Some(*run),
-                Applied::Done | Applied::Refused => None,
+                Applied::Wrote(_) | Applied::Done | Applied::Refused => None,
             }));
         }
     })
@@ -222,7 +222,7 @@ async fn fill(world: &World, indexes: &[usize]) {
             };
             Some(world.end(run, time(*index) + SignedDuration::from_secs(2), outcome))
         }
-        Applied::Recorded(_) | Applied::Done | Applied::Refused => None,
+        Applied::Recorded(_) | Applied::Wrote(_) | Applied::Done | Applied::Refused => None,
     });
     let mut changes: Vec<Change> = ends.collect();
     let newest = now + SignedDuration::from_secs(3);

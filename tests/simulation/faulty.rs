@@ -6,7 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use async_trait::async_trait;
-use jada::model::{Attempt, Incident, JobId, JobName, NodeId, Observation, Outcome, Run, RunId};
+use jada::model::{
+    Attempt, Incident, JobId, JobName, NodeId, Notification, NotificationId, Observation, Outbox,
+    Outcome, Run, RunId, Silence,
+};
 use jada::store::{
     Applied, Batch, EndQuery, Error, JobEntry, JobState, Keep, NewNode, ObservationQuery, Pruned,
     Result, RunQuery, RunRow, SlotQuery, SlotRow, Store, Summary,
@@ -92,6 +95,22 @@ impl Store for Faulty {
 
     async fn incidents(&self, all: bool, limit: u32) -> Result<Vec<Incident>> {
         self.inner.incidents(all, limit).await
+    }
+
+    async fn outbox(&self, since: Timestamp) -> Result<Outbox> {
+        self.inner.outbox(since).await
+    }
+
+    async fn notifications(&self, all: bool, limit: u32) -> Result<Vec<Notification>> {
+        self.inner.notifications(all, limit).await
+    }
+
+    async fn notification(&self, id: NotificationId) -> Result<Option<Notification>> {
+        self.inner.notification(id).await
+    }
+
+    async fn silences(&self, after: Timestamp) -> Result<Vec<Silence>> {
+        self.inner.silences(after).await
     }
 
     async fn summaries(&self, since: Timestamp) -> Result<BTreeMap<JobName, Summary>> {

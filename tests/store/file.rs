@@ -303,7 +303,7 @@ async fn the_outbox_is_written_with_its_incident() {
     }
     let file = Connection::open(&path).unwrap();
     let mut query = file
-        .prepare("SELECT notifier, event, created_at, delivered_at IS NULL FROM outbox ORDER BY id")
+        .prepare("SELECT notifier, event, created_at, state = 0 FROM outbox ORDER BY id")
         .unwrap();
     let rows = query.query_map([], |row| {
         Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?, row.get(3)?))
@@ -316,6 +316,7 @@ async fn the_outbox_is_written_with_its_incident() {
         row("ops", "opened", 1),
         row("chat", "opened", 1),
         row("ops", "resolved", 3),
+        row("chat", "resolved", 3),
         // It came back, as a warning; then it was an error again, and flapped.
         row("ops", "opened", 5),
         row("chat", "opened", 5),

@@ -149,6 +149,7 @@ impl Model {
                 Some(())
             }
             Change::Incident(change) => self.incident(change, now),
+            Change::Outbox(change) => panic!("tests/store/outbox.rs has these: {change:?}"),
         };
         if done.is_some() { Applied::Done } else { Applied::Refused }
     }
@@ -163,7 +164,9 @@ impl Model {
         let newest = self.runs.iter().map(|row| row.run.id).max().unwrap_or(RunId(0));
         let id = match answer {
             Applied::Recorded(id) if id > newest => id,
-            Applied::Recorded(_) | Applied::Done | Applied::Refused => RunId(newest.0 + 1),
+            Applied::Recorded(_) | Applied::Wrote(_) | Applied::Done | Applied::Refused => {
+                RunId(newest.0 + 1)
+            }
         };
         let since = match state {
             RunState::Running { since, .. } => Some(*since),

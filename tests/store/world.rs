@@ -154,7 +154,7 @@ pub(crate) fn job_name(name: &str) -> JobName {
 pub(crate) fn recorded(applied: Applied) -> RunId {
     match applied {
         Applied::Recorded(run) => run,
-        Applied::Done | Applied::Refused => panic!("not recorded: {applied:?}"),
+        Applied::Wrote(_) | Applied::Done | Applied::Refused => panic!("not recorded: {applied:?}"),
     }
 }
 

@@ -8,7 +8,7 @@ use rusqlite::ffi::SQLITE_CONSTRAINT_FOREIGNKEY;
 use rusqlite::{Connection, OptionalExtension as _, Result, ToSql, named_params, params};
 
 use super::columns::{End, FAILED, RAN, State, cause_codes, hour, revision_code};
-use super::{incident, observation};
+use super::{incident, observation, outbox};
 use crate::model::{AttemptNo, Cause, Holder, JobId, NodeId, Outcome, Revision, RunId, RunState};
 use crate::store::{Applied, Batch, Change, Pause};
 
@@ -42,6 +42,7 @@ impl At<'_> {
                 observation::keep(self.connection, looks).map(|()| Applied::Done)
             }
             Change::Incident(change) => incident::apply(self.connection, self.now, change),
+            Change::Outbox(change) => outbox::apply(self.connection, self.now, change),
         }
     }
 

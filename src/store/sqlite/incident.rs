@@ -1,9 +1,8 @@
-//! Incidents and the outbox.
+//! Incidents.
 //!
-//! Owns the statements: one open incident per key, and a row for each notifier in the same transaction.
+//! Owns the statements: one open incident per key, and what is to be told of it in the same transaction.
 //! Refuses to decide what is an incident (`plan::incident`) and to tell anybody (`alerts/`).
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,11 +10,15 @@ use rusqlite::{Connection, OptionalExtension as _, Result, Row, named_params, pa
 
 use super::columns::{bad_name, text, time};
 use super::observation::fault;
+use super::outbox;
 use crate::model::{
-    Acknowledged, Fault, Incident, IncidentChange, IncidentId, IncidentState, JobName, Opening,
-    Severity,
+    Acknowledged, Event, Fault, Incident, IncidentChange, IncidentId, IncidentState, JobName,
+    Opening, Severity,
 };
 use crate::store::Applied;
+
+const COLUMNS: &str = "id, key, affected, severity, opened_at, last_seen, count, title, detail, mend, \
+     resolved_at, note, class, root, fault, generation, acked_at, acked_by, flapping, remind";
 
 /// Carries out a change; the caller holds the transaction.
 pub(super) fn apply(
@@ -26,19 +29,21 @@ pub(super) fn apply(
     let at = now.as_millisecond();
     match change {
         IncidentChange::Open(opening) => {
-            if let Some((incident, event)) = open(connection, at, opening)? {
-                tell(connection, (incident, event, at), &opening.notify)?;
+            let (incident, event) = open(connection, at, opening)?;
+            if let Some(event) = event {
+                outbox::tell(connection, (incident, event, at), &opening.notify)?;
             }
+            outbox::tell_newcomers(connection, (incident, at), &opening.notify)?;
             Ok(Applied::Done)
         }
-        IncidentChange::Resolve { key, note, notify } => {
+        IncidentChange::Resolve { key, note, .. } => {
             let mut update = connection.prepare_cached(
                 "UPDATE incident SET resolved_at = ?2, note = ?3, flapping = 0 \
                  WHERE key = ?1 AND resolved_at IS NULL RETURNING id",
             )?;
             let closed = update.query_row(params![key, at, note], |row| row.get(0)).optional()?;
             let Some(closed) = closed else { return Ok(Applied::Refused) };
-            tell(connection, (closed, "resolved", at), notify)?;
+            outbox::tell_end(connection, closed, at)?;
             Ok(Applied::Done)
         }
         IncidentChange::Acknowledge { key, by } => {
@@ -54,11 +59,7 @@ pub(super) fn apply(
 
 /// Opens an incident, counts the open one again, or takes up one that was just over. Returns what there is
 /// to tell of it.
-fn open(
-    connection: &Connection,
-    at: i64,
-    opening: &Opening,
-) -> Result<Option<(i64, &'static str)>> {
+fn open(connection: &Connection, at: i64, opening: &Opening) -> Result<(i64, Option<Event>)> {
     let mut find = connection.prepare_cached(
         "SELECT id, severity, flapping, resolved_at IS NULL FROM incident WHERE key = ?1 \
          AND (resolved_at IS NULL OR abs(resolved_at - ?2) < ?3) \
@@ -74,15 +75,15 @@ fn open(
         })
     });
     let Some(found) = found.optional()? else {
-        return insert(connection, at, opening).map(|id| Some((id, "opened")));
+        return insert(connection, at, opening).map(|id| (id, Some(Event::Opened)));
     };
     refresh(connection, at, opening, &found)?;
     let event = if !found.open || found.is_less_than(opening) {
-        Some("opened")
+        Some(Event::Opened)
     } else {
-        (opening.flapping && !found.flapping).then_some("flapping")
+        (opening.flapping && !found.flapping).then_some(Event::Flapping)
     };
-    Ok(event.map(|event| (found.id, event)))
+    Ok((found.id, event))
 }
 
 /// The incident of a key as it stands.
@@ -163,28 +164,21 @@ fn remind_of(text: &str) -> Vec<Duration> {
     text.lines().filter_map(|line| line.parse().ok().map(Duration::from_millis)).collect()
 }
 
-fn tell(
-    connection: &Connection,
-    (incident, event, at): (i64, &str, i64),
-    notify: &[Arc<str>],
-) -> Result<()> {
-    let mut insert = connection.prepare_cached(
-        "INSERT INTO outbox (incident, notifier, event, created_at) VALUES (?1, ?2, ?3, ?4)",
-    )?;
-    notify.iter().try_for_each(|notifier| {
-        insert.execute(params![incident, notifier.as_ref(), event, at]).map(drop)
-    })
-}
-
 /// Incidents, newest first.
 pub(super) fn list(connection: &Connection, all: bool, limit: u32) -> Result<Vec<Incident>> {
     let only = if all { "" } else { "WHERE resolved_at IS NULL" };
     let mut query = connection.prepare_cached(&format!(
-        "SELECT id, key, affected, severity, opened_at, last_seen, count, title, detail, mend, \
-         resolved_at, note, class, root, fault, generation, acked_at, acked_by, flapping, remind \
-         FROM incident {only} ORDER BY id DESC LIMIT ?1"
+        "SELECT {COLUMNS} FROM incident {only} ORDER BY id DESC LIMIT ?1"
     ))?;
     query.query_map([limit], read)?.collect()
+}
+
+/// The incidents whose keys a statement finds.
+pub(super) fn those(connection: &Connection, keys: &str) -> Result<Vec<Incident>> {
+    let mut query = connection.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM incident WHERE id IN ({keys}) ORDER BY id"
+    ))?;
+    query.query_map([], read)?.collect()
 }
 
 fn read(row: &Row<'_>) -> Result<Incident> {

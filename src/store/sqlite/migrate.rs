@@ -12,10 +12,11 @@ use crate::store::{Error, Result};
 
 /// The steps in order, each with the `user_version` that it leads to. A released step is never edited:
 /// what comes later is a new file.
-const STEPS: [(i64, &str); 3] = [
+const STEPS: [(i64, &str); 4] = [
     (1, include_str!("../migrations/sqlite/0001_history.sql")),
     (2, include_str!("../migrations/sqlite/0002_causes.sql")),
     (3, include_str!("../migrations/sqlite/0003_looks.sql")),
+    (4, include_str!("../migrations/sqlite/0004_outbox.sql")),
 ];
 
 /// `JADA`, so that a database of some other program is told from ours.

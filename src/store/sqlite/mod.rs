@@ -20,6 +20,7 @@ mod incident;
 mod jobs;
 mod migrate;
 mod observation;
+mod outbox;
 mod query;
 mod reader;
 mod request;
@@ -43,7 +44,10 @@ use super::{
     Applied, Batch, EndQuery, Error, JobEntry, JobState, Keep, NewNode, ObservationQuery, Pruned,
     Result, RunQuery, RunRow, SlotQuery, SlotRow, Store, Summary,
 };
-use crate::model::{Attempt, Incident, JobId, JobName, NodeId, Observation, Outcome, Run, RunId};
+use crate::model::{
+    Attempt, Incident, JobId, JobName, NodeId, Notification, NotificationId, Observation, Outbox,
+    Outcome, Run, RunId, Silence,
+};
 
 /// How long a statement waits for a program outside (a backup, a shell) to let go of the file.
 const BUSY: Duration = Duration::from_secs(5);
@@ -202,6 +206,22 @@ impl Store for Sqlite {
 
     async fn incidents(&self, all: bool, limit: u32) -> Result<Vec<Incident>> {
         self.reader.read(move |connection| incident::list(connection, all, limit)).await
+    }
+
+    async fn outbox(&self, since: Timestamp) -> Result<Outbox> {
+        self.reader.read(move |connection| outbox::read(connection, since)).await
+    }
+
+    async fn notifications(&self, all: bool, limit: u32) -> Result<Vec<Notification>> {
+        self.reader.read(move |connection| outbox::list(connection, all, limit)).await
+    }
+
+    async fn notification(&self, id: NotificationId) -> Result<Option<Notification>> {
+        self.reader.read(move |connection| outbox::one(connection, id)).await
+    }
+
+    async fn silences(&self, after: Timestamp) -> Result<Vec<Silence>> {
+        self.reader.read(move |connection| outbox::silences(connection, after)).await
     }
 
     async fn summaries(&self, since: Timestamp) -> Result<BTreeMap<JobName, Summary>> {

@@ -83,7 +83,8 @@ fn rows(change: &Change) -> usize {
         | Change::Close { .. }
         | Change::Release { .. }
         | Change::Pause { .. }
-        | Change::Incident(_) => 1,
+        | Change::Incident(_)
+        | Change::Outbox(_) => 1,
     }
 }
 

@@ -15,7 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, Result, ToSql, named_params};
 
 use super::columns::{FAILED, OVER, RAN, hour};
-use super::observation;
+use super::{observation, outbox};
 use crate::model::RunId;
 use crate::store::{Keep, Pruned};
 
@@ -151,7 +151,10 @@ fn oldest(legs: &[String]) -> String {
 fn forget_the_rest(connection: &Connection, cutoff: i64, limit: u32) -> Result<()> {
     for sql in [
         "DELETE FROM incident WHERE id IN (SELECT id FROM incident \
-         WHERE resolved_at < :cutoff ORDER BY id LIMIT :limit)",
+         WHERE resolved_at < :cutoff AND NOT EXISTS (SELECT 1 FROM outbox \
+         WHERE incident = incident.id AND state IN (0, 2)) ORDER BY id LIMIT :limit)",
+        outbox::FORGET[0],
+        outbox::FORGET[1],
         "DELETE FROM job WHERE id IN (SELECT id FROM job j \
          WHERE retired_at < :cutoff AND ended = 0 \
          AND NOT EXISTS (SELECT 1 FROM run WHERE job = j.id) ORDER BY id LIMIT :limit)",
