@@ -34,8 +34,9 @@ use crate::engine::reload::{self, Load, Reloader, tell_bad_files};
 use crate::engine::{Handle, View, retention};
 use crate::kinds::Kinds;
 use crate::kinds::output::Outputs;
+use crate::kinds::post::Post;
 use crate::kinds::process;
-use crate::model::{Advance, NodeId, Progress};
+use crate::model::{NodeId, Progress};
 use crate::plan::state::Seats;
 use crate::spec::config::{self, Config};
 use crate::spec::{self, Catalog, Kept, Settings};
@@ -200,15 +201,7 @@ async fn serve(
     let (view, viewed) = shown::channel(Arc::new(View::default()));
     let (reload, asked) = mpsc::channel(16);
     let engine = Handle::new(requests, viewed);
-    let server = web::Server::bind(web::Parts {
-        store: Arc::clone(store),
-        engine: engine.clone(),
-        clock: Arc::clone(&clock),
-        outputs: outputs.clone(),
-        socket: data.path.join("jada.sock"),
-        listen: Some(settings.listen),
-    })
-    .await?;
+    let server = server(settings, data, (store, &engine), &outputs, &clock).await?;
     let address = server.address();
     let shutdown = CancellationToken::new();
     let keeper = keeper(settings, data, &clock, outputs.redactor()).await;
@@ -230,9 +223,10 @@ async fn serve(
     )
     .while_held(data.held());
     let (drain, stopping) = shown::channel(Drain::No);
-    let (advance, _advanced) = shown::channel(Advance::NONE);
     let (_outbox, delivering) = shown::channel(Progress::Waiting { until: None });
-    let mut beat = watch::Beat::new(advance, delivering, Arc::clone(&clock));
+    let ground = watch::Ground { store, clock: &clock, engine: &engine, data_dir: &data.path };
+    let heart = heart(settings, &keeper, &clock);
+    let (mut beat, own) = watch::start(ground, delivering, heart, node_name(settings));
     let (keep, bytes) = (keep(settings), settings.retention.bytes);
     let sweep = retention::run(Arc::clone(store), outputs, Arc::clone(&clock), keep, bytes);
     let (in_force, kept_up) = shown::channel(Arc::clone(&catalog));
@@ -241,6 +235,7 @@ async fn serve(
         tokio::select! {
             () = sweep => {}
             () = follow => {}
+            () = own.run() => {}
         }
     }));
     let door = tokio::spawn(server.serve(shutdown.clone()));
@@ -257,6 +252,25 @@ async fn serve(
     let _ended = tokio::join!(errands, door, tending);
     finish(copies, clock.as_ref()).await;
     data.check_held()
+}
+
+/// The door, which has its socket and address, and does not answer yet.
+async fn server(
+    settings: &Settings,
+    data: &DataDir,
+    (store, engine): (&Arc<dyn Store>, &Handle),
+    outputs: &Outputs,
+    clock: &Arc<dyn Clock>,
+) -> Result<web::Server> {
+    let parts = web::Parts {
+        store: Arc::clone(store),
+        engine: engine.clone(),
+        clock: Arc::clone(clock),
+        outputs: outputs.clone(),
+        socket: data.path.join("jada.sock"),
+        listen: Some(settings.listen),
+    };
+    Ok(web::Server::bind(parts).await?)
 }
 
 /// Who keeps the declared credentials usable.
@@ -297,11 +311,27 @@ async fn finish(copies: JoinHandle<()>, clock: &dyn Clock) {
     }
 }
 
+/// The node's name, or the host's.
+fn node_name(settings: &Settings) -> String {
+    let host = || rustix::system::uname().nodename().to_string_lossy().into_owned();
+    settings.node.name.clone().unwrap_or_else(host)
+}
+
+/// Where the heartbeat goes, and how often.
+fn heart(
+    settings: &Settings,
+    keeper: &Arc<Keeper>,
+    clock: &Arc<dyn Clock>,
+) -> Option<(Post, Duration)> {
+    let given = settings.heartbeat.as_ref()?;
+    let (keeper, clock) = (Arc::clone(keeper), Arc::clone(clock));
+    Some((Post::to(&given.url, given.credential.clone(), keeper, clock)?, given.every))
+}
+
 async fn register(settings: &Settings, store: &dyn Store, clock: &dyn Clock) -> Result<NodeId> {
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let node = NewNode {
-        name: settings.node.name.clone().unwrap_or(host),
+        name: node_name(settings),
         boot: boot.trim().to_owned(),
         pid: std::process::id(),
         started_at: clock.now(),

@@ -10,6 +10,7 @@ mod given;
 pub mod grant;
 pub mod health;
 pub mod output;
+pub mod post;
 pub mod process;
 pub mod sync;
 pub mod systemd;

@@ -149,6 +149,8 @@ faults! {
     Stuck = "exec.stuck" in Program;
     /// The daemon that ran it died.
     Lost = "exec.lost" in Program;
+    /// The scheduler's loop does not come round in time.
+    Lag = "lag" in Program;
     /// A success that took next to no time.
     Suspicious = "exec.suspicious" in Program;
     /// Permission is lacking on this one thing.
@@ -163,6 +165,8 @@ faults! {
     Schema = "schema" in Data;
     /// The data, or the last success, is too old.
     Stale = "stale" in Data;
+    /// Nobody has looked for too long.
+    Absent = "absent" in Data;
     /// A guard holds the data until a person has looked.
     Held = "held" in Data;
     /// Less came than was promised.

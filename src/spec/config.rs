@@ -11,6 +11,7 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 
 use super::forms::Tried;
+use super::heartbeat::{self, HeartbeatSection};
 use super::names::{self, NameText};
 use super::numbers::{Count, Seconds};
 use super::policy::{
@@ -46,6 +47,8 @@ section! {
         pub credentials: Tried<Entries<Tried<CredentialSection>>>,
         /// Who is told of incidents, by name.
         pub notifiers: Tried<Entries<NotifierSection>>,
+        /// Whom the daemon tells, again and again, that it is alive.
+        pub heartbeat: Tried<HeartbeatSection>,
         /// Values of common keys, for jobs that lack them. A key in a job replaces the whole default.
         pub defaults: Tried<DefaultsSection>,
         /// Limits of the whole daemon.
@@ -277,6 +280,8 @@ fn apply(section: &SettingsSection, root: &Node<'_>, settings: &mut Settings, cx
     credentials(section, root, settings, cx);
     notifiers(section, settings, cx);
     limits(section, settings, cx);
+    settings.heartbeat =
+        section.heartbeat.as_ref().and_then(|section| heartbeat::read(section, settings, cx));
     if let Some(defaults) = section.defaults.as_ref() {
         let hash = root.get("defaults").map_or(0, |entry| normal::hash(&entry.value));
         settings.defaults = Defaults { section: defaults.clone(), hash };
@@ -370,7 +375,9 @@ fn unused(
     let entries = root.get("credentials").map_or(&[][..], |entry| entry.value.entries());
     let told = entries.iter().filter_map(|entry| {
         let name = CredentialName::parse(&entry.key).ok()?;
-        let at = settings.credentials.contains_key(&name).then_some(entry.key_span)?;
+        let beats = settings.heartbeat.as_ref().and_then(|beat| beat.credential.as_ref());
+        let idle = settings.credentials.contains_key(&name) && beats != Some(&name);
+        let at = idle.then_some(entry.key_span)?;
         let message = format!("no job uses the credential `{name}`");
         let mut told = Diagnostic::new(Code::UnusedCredential, source, at, message);
         told.help(format!("remove it, or bind it in a job: `credentials: {{ api: {name} }}`"));

@@ -21,6 +21,7 @@ mod file;
 mod forms;
 mod graph;
 mod hash;
+pub mod heartbeat;
 mod intern;
 pub mod job;
 mod kept;

@@ -13,6 +13,7 @@ use jiff::tz::TimeZone;
 
 use super::config::DefaultsSection;
 use super::hash::Hash;
+use super::heartbeat::Heartbeat;
 use crate::credentials::declare::Declaration;
 use crate::model::CredentialName;
 
@@ -35,6 +36,8 @@ pub struct Settings {
     pub notifiers: Vec<String>,
     /// What holds for jobs that lack a key.
     pub(super) defaults: Defaults,
+    /// Whom the daemon tells that it is alive.
+    pub heartbeat: Option<Heartbeat>,
     /// Limits of the whole daemon.
     pub limits: Limits,
     /// What history is kept.
@@ -109,6 +112,7 @@ impl Settings {
             refused_credentials: Vec::new(),
             notifiers: Vec::new(),
             defaults: Defaults::none(),
+            heartbeat: None,
             limits: Limits::default(),
             retention: Retention::default(),
             node: Node::default(),

@@ -1,9 +1,15 @@
 //! The watch over the watcher: who says that the daemon does its work, and to whom.
 //!
-//! Owns the beat that systemd hears. Refuses to know when nothing has moved for too long (`gate`).
+//! Owns the beat that systemd hears. Refuses to know when nothing has moved for too long (`gate`), and what
+//! the daemon finds when it looks at itself (`own`).
 
+mod checks;
 mod gate;
+mod heartbeat;
+mod looks;
+mod own;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,8 +18,48 @@ use tokio::sync::watch;
 
 use super::systemd;
 use crate::clock::Clock;
+use crate::engine::Handle;
+use crate::kinds::post::Post;
 use crate::model::{Advance, Progress};
+use crate::store::Store;
 use gate::{Gate, Marks, Moment, Part};
+use own::Own;
+
+/// What the watch stands on.
+#[derive(Clone, Copy)]
+pub(super) struct Ground<'a> {
+    /// Durable truth.
+    pub(super) store: &'a Arc<dyn Store>,
+    /// Time.
+    pub(super) clock: &'a Arc<dyn Clock>,
+    /// The scheduler.
+    pub(super) engine: &'a Handle,
+    /// The data folder.
+    pub(super) data_dir: &'a Path,
+}
+
+/// The beat that systemd hears, and the looks of the daemon at itself.
+pub(super) fn start(
+    ground: Ground<'_>,
+    delivering: watch::Receiver<Progress>,
+    heart: Option<(Post, Duration)>,
+    node: String,
+) -> (Beat, Own) {
+    let (advance, advanced) = watch::channel(Advance::NONE);
+    let own = Own::new(own::Parts {
+        store: Arc::clone(ground.store),
+        clock: Arc::clone(ground.clock),
+        engine: ground.engine.clone(),
+        advance: advanced,
+        data_dir: ground.data_dir.to_owned(),
+        notify: Vec::new(),
+        awake: Arc::new(own::since_boot),
+        delivering: delivering.clone(),
+        heart,
+        node,
+    });
+    (Beat::new(advance, delivering, Arc::clone(ground.clock)), own)
+}
 
 /// What tells systemd that the loops advance, where it wants to hear it.
 pub(super) struct Beat {
