@@ -20,6 +20,10 @@ pub(super) fn of_value(probe: &Probe, value: &str, cause: &Cause) -> Option<Faul
         // A status other than the expected one may still be a good one; where the server fails, that is what
         // is wrong with its body too.
         (Probe::Http(_), _) => cause.fault.unwrap_or(Fault::Threshold),
+        (Probe::Systemd(_), "restarts") => Fault::UnitRestarts,
+        (Probe::Systemd(_), "active" | "sub") => Fault::UnitInactive,
+        (Probe::Systemd(_), "result") => Fault::UnitFailed,
+        (Probe::Systemd(_), _) => Fault::Threshold,
         (Probe::Command(_), _) => return cause.fault,
     })
 }

@@ -20,14 +20,17 @@ mod measure;
 mod memory;
 mod plugin;
 mod probe;
+mod recall;
 mod report;
 mod signed;
 mod spec;
 mod subject;
 mod syntax;
+mod systemd;
 mod tcp;
 mod which;
 
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use futures_util::StreamExt;
@@ -39,7 +42,7 @@ pub use which::Probe;
 use super::given::{Given, Surroundings};
 use super::grant::{self, Access, Grants};
 use super::process::Program;
-use super::wire::{Caller, Clients};
+use super::wire::{Caller, Network};
 use super::{AttemptContext, Stop, StopReason};
 use crate::clock;
 use crate::credentials::keeper::Use;
@@ -68,8 +71,8 @@ pub(super) async fn perform(
         Err(failure) => return Outcome::Failed(failure),
     };
     let (access, dead) = (around.access, Mutex::new(None));
-    let clients = &around.network.clients;
-    let round = Round { attempt, given, clients, access, dead };
+    let (network, data_dir) = (around.network.as_ref(), around.data_dir);
+    let round = Round { attempt, given, network, access, data_dir, dead };
     let checks: Vec<_> = spec.checks.iter().map(|check| round.judge(check)).collect();
     let judged: Vec<Option<Judged>> = stream::iter(checks).buffered(ABREAST).collect().await;
     let total = judged.len();
@@ -97,8 +100,10 @@ fn stopped(reason: StopReason, done: usize, total: usize) -> Outcome {
 struct Round<'a> {
     attempt: &'a AttemptContext,
     given: Given<'a>,
-    clients: &'a Clients,
+    network: &'a Network,
     access: &'a Access,
+    /// Where checks remember what they saw.
+    data_dir: &'a Path,
     /// A credential that was refused, and can't be used for now.
     dead: Mutex<Option<Failure>>,
 }
@@ -166,7 +171,7 @@ impl Round<'_> {
                 let ask = http::Ask {
                     request: &request,
                     wanted: &wanted,
-                    clients: self.clients,
+                    clients: &self.network.clients,
                     output: &self.attempt.output,
                     clock,
                 };
@@ -182,6 +187,7 @@ impl Round<'_> {
                 let standing = grant::standing(self.access, &probe.0.value);
                 credential::read(standing.as_ref(), clock.now())
             }
+            Probe::Systemd(probe) => self.unit(check, probe).await?,
             Probe::Command(_) => unreachable!("plugins are run, not looked at"),
         })
     }

@@ -6,6 +6,7 @@ use reqwest::Url;
 
 use super::report::Judged;
 use super::{Check, Probe, Round, tcp};
+use crate::kinds::systemd::full_name;
 use crate::model::Subject;
 
 impl Round<'_> {
@@ -30,6 +31,9 @@ impl Round<'_> {
             Probe::Tcp(probe) => {
                 let address = self.given.render("address", &probe.address).ok()?;
                 Subject::site(tcp::parts(&address)?.0)
+            }
+            Probe::Systemd(probe) => {
+                Subject::unit(&full_name(&self.given.render("unit", &probe.unit).ok()?))
             }
             Probe::Credential(probe) => Subject::credential(&probe.0.value),
             Probe::FileAge(_) | Probe::Command(_) => return None,

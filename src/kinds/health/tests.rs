@@ -16,6 +16,7 @@ use crate::kinds::{AttemptContext, Kinds, Perform, Setting, Stop, StopReason, Wo
 use crate::model::{Cause, JobName, NodeId, Outcome, RunId};
 use crate::yaml::{self, Decode, Decoder, Source};
 
+mod hosts;
 mod seen;
 mod web;
 
@@ -332,7 +333,7 @@ fn every_mistake_is_told_at_its_place() {
         "checks: [{ name: a, disk: { path: / } }, { name: a, memory: {} }]",
         "checks: [{ name: a, disk: { path: / }, tcp: { address: 'x:1' } }]",
         "checks: [{ name: a, dsk: { path: / } }]",
-        "checks: [{ name: a, systemd: { unit: x } }, { name: b, freshness: { job: x }, exect: 5 }]",
+        "checks: [{ name: b, freshness: { job: x }, exect: 5 }]",
         "checks: [{ name: a, disk: { path: / }, expect: { usde: '< 85%', latency: '< 5s' } }]",
         "checks: [{ name: a, disk: { path: / }, expect: { used: '< 500ms' }, warn: { free: [] } }]",
         "checks: [{ name: a, memory: { total: 5 } }]",
@@ -357,7 +358,7 @@ fn every_mistake_is_told_at_its_place() {
     J030 "[]" there is nothing to check (add a check: { name: disk, disk: { path: / } })
 
     J022 "{}" the key `name` is missing (add `name:` with a text)
-    J023 "{}" a key that says the probe is missing (add exactly one of `disk`, `memory`, `load`, `file_age`, `http`, `tcp`, `command`, `credential`)
+    J023 "{}" a key that says the probe is missing (add exactly one of `disk`, `memory`, `load`, `file_age`, `http`, `tcp`, `command`, `credential`, `systemd`)
 
     J026 "Disk" 'D' is not allowed there: use a-z, 0-9, '.', '_' and '-', a letter or digit first
 
@@ -367,8 +368,7 @@ fn every_mistake_is_told_at_its_place() {
 
     J020 "dsk" unknown key `dsk` (did you mean `disk`?)
 
-    J032 "systemd" this version does not run the probe `systemd` yet (it runs `disk`, `memory`, `load`, `file_age`, `http`, `tcp`, `command`, `credential`)
-    J032 "freshness" this version does not run the probe `freshness` yet (it runs `disk`, `memory`, `load`, `file_age`, `http`, `tcp`, `command`, `credential`)
+    J032 "freshness" this version does not run the probe `freshness` yet (it runs `disk`, `memory`, `load`, `file_age`, `http`, `tcp`, `command`, `credential`, `systemd`)
     J020 "exect" unknown key `exect` (did you mean `expect`?)
 
     J020 "usde" `disk` does not measure `usde` (did you mean `used`?)

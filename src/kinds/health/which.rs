@@ -7,7 +7,7 @@ use super::measure::Quantity;
 use super::probe::Nothing;
 use super::spec::Expectation;
 use super::syntax::{self, Raw};
-use super::{credential, disk, file_age, http, load, memory, plugin, tcp};
+use super::{credential, disk, file_age, http, load, memory, plugin, systemd, tcp};
 use crate::kinds::command::Run;
 use crate::kinds::template;
 use crate::kinds::wire;
@@ -37,7 +37,11 @@ one_of! {
         /// How a credential stands: fails where a person has to act, warns where its end is near. Its `state`
         /// and the time that is `left` until a known end.
         credential => Credential(credential::CredentialProbe),
-        ; not yet systemd, freshness
+        /// A unit of systemd: fails where it does not run as it should, or was started again by itself since the
+        /// last look. Its states `active` and `sub`, its last `result`, its `restarts`, its `memory`, and how long
+        /// (`since`) it is in its state.
+        systemd => Systemd(systemd::SystemdProbe),
+        ; not yet freshness
     }
 }
 
@@ -54,6 +58,7 @@ impl Probe {
             Self::Tcp(_) => "tcp",
             Self::Command(_) => "command",
             Self::Credential(_) => "credential",
+            Self::Systemd(_) => "systemd",
         }
     }
 
@@ -68,6 +73,7 @@ impl Probe {
             Self::Tcp(_) => tcp::MEASURES,
             Self::Command(_) => plugin::MEASURES,
             Self::Credential(_) => credential::MEASURES,
+            Self::Systemd(_) => systemd::MEASURES,
         }
     }
 
@@ -78,7 +84,11 @@ impl Probe {
             Self::Memory(_) => memory::defaults(),
             Self::Load(_) => load::defaults(),
             Self::Http(_) => http::defaults(),
-            Self::FileAge(_) | Self::Tcp(_) | Self::Command(_) | Self::Credential(_) => Vec::new(),
+            Self::FileAge(_)
+            | Self::Tcp(_)
+            | Self::Command(_)
+            | Self::Credential(_)
+            | Self::Systemd(_) => Vec::new(),
         }
     }
 
@@ -139,6 +149,7 @@ impl Probe {
         let (text, problem) = match self {
             Self::Http(probe) => (&probe.url, wire::problem(&probe.url)),
             Self::Tcp(probe) => (&probe.address, tcp::problem(&probe.address)),
+            Self::Systemd(probe) => return probe.check_form(cx),
             _ => return,
         };
         if let Some((message, help)) = problem.filter(|_| !template::is_template(text)) {
@@ -165,6 +176,7 @@ impl Probe {
                 }
                 Run::Shell(text) => vec![(text.as_str(), text.span)],
             },
+            Self::Systemd(probe) => vec![(probe.unit.as_str(), probe.unit.span)],
             Self::Memory(_) | Self::Load(_) | Self::Credential(_) => Vec::new(),
         }
     }

@@ -10,11 +10,10 @@ use std::time::Duration;
 use zbus::connection::Builder;
 use zbus::{Connection, Error, fdo};
 
-use crate::clock::{Clock, within};
 use crate::yaml::words;
 
 /// Longest time that a manager may take for its whole answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 words! {
     /// Whose manager is meant.
@@ -110,39 +109,28 @@ impl fmt::Debug for Buses {
 }
 
 impl Buses {
-    /// Asks something over a bus. A connection that turns out to be dead was that of a bus which has been
-    /// started again since: the question is put once more, over a new one.
-    pub(super) async fn ask<T>(
-        &self,
-        bus: &Bus,
-        clock: &dyn Clock,
-        ask: impl AsyncFn(&Connection) -> zbus::Result<T>,
-    ) -> Result<T, Trouble> {
-        let asking = async {
-            let address = address(bus);
-            if let Some(connection) = self.kept(&address) {
-                match ask(&connection).await {
-                    Err(error) if is_over(&connection, &error) => self.forget(&address),
-                    answer => return answer.map_err(Trouble::from),
-                }
-            }
-            let connection = Builder::address(address.as_str()).build().await?;
-            let answer = ask(&connection).await?;
-            self.keep(address, connection);
-            Ok(answer)
-        };
-        within(clock, PATIENCE, asking).await.unwrap_or(Err(Trouble::TooSlow))
+    /// A connection to a bus, and whether it was there already.
+    pub(super) async fn connection(&self, bus: &Bus) -> zbus::Result<(Connection, bool)> {
+        let address = address(bus);
+        if let Some(connection) = self.kept(&address) {
+            return Ok((connection, true));
+        }
+        let connection = Builder::address(address.as_str()).build().await?;
+        self.keep(address, connection.clone());
+        Ok((connection, false))
+    }
+
+    /// Lets go of a connection that turned out to be dead.
+    pub(super) fn forget(&self, bus: &Bus) {
+        let address = address(bus);
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|(known, _)| *known != address);
     }
 
     fn kept(&self, address: &str) -> Option<Connection> {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|(_, connection)| !connection.is_closed());
         kept.iter().find(|(known, _)| known == address).map(|(_, connection)| connection.clone())
-    }
-
-    fn forget(&self, address: &str) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.retain(|(known, _)| known != address);
     }
 
     /// Of two that were made at the same time, one is enough.
@@ -154,7 +142,7 @@ impl Buses {
 }
 
 /// Whether an answer is that of a connection which is no more.
-fn is_over(connection: &Connection, error: &Error) -> bool {
+pub(super) fn is_over(connection: &Connection, error: &Error) -> bool {
     let lost = match error {
         Error::InputOutput(_) | Error::Handshake(_) => true,
         Error::FDO(known) => {

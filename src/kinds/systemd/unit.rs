@@ -5,9 +5,9 @@
 use jiff::Timestamp;
 use zbus::{Connection, OwnedObjectPath, OwnedVariant};
 
-use super::bus::{Bus, Buses, Trouble};
+use super::bus::{Bus, Buses, PATIENCE, Trouble, is_over};
 use super::memory;
-use crate::clock::Clock;
+use crate::clock::{Clock, within};
 use crate::yaml::decode::nearest;
 
 const MANAGER: &str = "org.freedesktop.systemd1";
@@ -96,7 +96,8 @@ pub fn name_problem(name: &str) -> Option<(String, &'static str)> {
     })
 }
 
-/// Asks a manager about a unit.
+/// Asks a manager about a unit. A connection that turns out to be dead was that of a bus which has been started
+/// again since: the question is put once more, over a new one.
 ///
 /// # Errors
 /// Why there is no answer. That there is no such unit is one.
@@ -107,14 +108,19 @@ pub async fn read(
     clock: &dyn Clock,
 ) -> Result<Unit, Trouble> {
     let name = full_name(name);
-    let mut unit = buses.ask(bus, clock, async |connection| ask(connection, &name).await).await?;
-    if !unit.exists() {
-        let names = buses.ask(bus, clock, async |connection| names(connection).await).await;
-        let names = names.unwrap_or_default();
-        let near = nearest(&name, names.iter().map(String::as_str));
-        unit.instead = near.map(str::to_owned);
+    let asking = async {
+        let (connection, was_there) = buses.connection(bus).await?;
+        match ask(&connection, &name).await {
+            Err(error) if was_there && is_over(&connection, &error) => buses.forget(bus),
+            answer => return answer,
+        }
+        let (connection, _) = buses.connection(bus).await?;
+        ask(&connection, &name).await
+    };
+    match within(clock, PATIENCE, asking).await {
+        Some(answer) => answer.map_err(Trouble::from),
+        None => Err(Trouble::TooSlow),
     }
-    Ok(unit)
 }
 
 async fn ask(connection: &Connection, name: &str) -> zbus::Result<Unit> {
@@ -138,6 +144,10 @@ async fn ask(connection: &Connection, name: &str) -> zbus::Result<Unit> {
     };
     object.add_state(&mut unit).await?;
     unit.name = name.to_owned();
+    if !unit.exists() {
+        let names = names(connection).await.unwrap_or_default();
+        unit.instead = nearest(name, names.iter().map(String::as_str)).map(str::to_owned);
+    }
     Ok(unit)
 }
 

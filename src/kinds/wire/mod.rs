@@ -13,6 +13,8 @@ mod walk;
 
 use std::sync::Arc;
 
+use crate::kinds::systemd::Buses;
+
 pub(in crate::kinds) use budget::{Budgets, Limit};
 pub(in crate::kinds) use clients::{Clients, Connections};
 pub(in crate::kinds) use names::look_up;
@@ -27,6 +29,8 @@ pub(in crate::kinds) use walk::{
 pub(in crate::kinds) struct Network {
     /// Who sends.
     pub(in crate::kinds) clients: Clients,
+    /// The buses of this host.
+    pub(in crate::kinds) buses: Buses,
     /// How often an API is asked.
     pub(in crate::kinds) budgets: Budgets,
 }
