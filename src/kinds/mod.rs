@@ -15,6 +15,7 @@ pub mod process;
 pub mod sync;
 pub mod systemd;
 pub mod template;
+mod touch;
 mod wire;
 mod work;
 
@@ -28,6 +29,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
+pub use touch::{Reach, Touch};
 pub use work::{Kinds, Shown, Work, check};
 
 use crate::clock::Clock;

@@ -18,6 +18,7 @@ use super::health::{self, HealthSpec};
 use super::process::environment;
 use super::sync::{self, SyncSpec};
 use super::template::{self, Names};
+use super::touch::Touch;
 use super::wire;
 use super::{AttemptContext, Leaving, Perform};
 use crate::credentials::keeper::Keeper;
@@ -73,6 +74,16 @@ impl Work {
         match self {
             Self::Command(_) | Self::Sync(_) => Vec::new(),
             Self::Health(spec) => spec.looked_at(),
+        }
+    }
+
+    /// What it touches outside of the job, as far as that is written.
+    #[must_use]
+    pub fn touches(&self) -> Vec<Touch> {
+        match self {
+            Self::Command(spec) => Touch::of_run(&spec.run),
+            Self::Health(spec) => spec.touches().into_iter().map(|(_, touch)| touch).collect(),
+            Self::Sync(spec) => spec.touches(),
         }
     }
 

@@ -11,9 +11,9 @@ use super::condition::{Comparison, Condition};
 use super::measure::Unit;
 use super::syntax::Raw;
 use super::which::Probe;
-use crate::kinds::Shown;
 use crate::kinds::command::Run;
 use crate::kinds::template::{self, Names};
+use crate::kinds::{Shown, Touch};
 use crate::model::CredentialName;
 use crate::model::id::check_name;
 use crate::yaml::decode::quantity::DurationText;
@@ -175,6 +175,19 @@ impl HealthSpec {
         for (text, span) in self.checks.iter().flat_map(|check| check.probe.templates()) {
             template::report(text, span, &names, cx);
         }
+    }
+
+    /// What its checks touch, each with the check's name.
+    #[must_use]
+    pub fn touches(&self) -> Vec<(&str, Touch)> {
+        let of_check = |check: &Check| match &check.probe {
+            Probe::Http(probe) => Touch::url(&probe.url).into_iter().collect(),
+            Probe::Tcp(probe) => Touch::address(&probe.address).into_iter().collect(),
+            Probe::Command(probe) => Touch::of_run(&probe.run),
+            _ => Vec::new(),
+        };
+        let named = |check| of_check(check).into_iter().map(|touch| (check.name.as_str(), touch));
+        self.checks.iter().flat_map(named).collect()
     }
 
     /// The credentials whose standing is looked at.

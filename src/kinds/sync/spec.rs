@@ -12,8 +12,8 @@ use super::columns::ColumnSection;
 use super::destination::Destination;
 use super::guards::GuardsSection;
 use super::source::Source;
-use crate::kinds::Shown;
 use crate::kinds::command::Run;
+use crate::kinds::{Shown, Touch};
 use crate::yaml::decode::quantity::DurationText;
 use crate::yaml::decode::values::Entries;
 use crate::yaml::{Code, Decode, Decoder, Located, Node, section, words};
@@ -55,6 +55,13 @@ impl SyncSpec {
     #[must_use]
     pub fn program(&self) -> Option<&Run> {
         self.source.program()
+    }
+
+    /// What it reads, writes and talks to.
+    pub(in crate::kinds) fn touches(&self) -> Vec<Touch> {
+        let mut touches = self.source.touches();
+        touches.extend(self.destination.touches());
+        touches
     }
 
     /// The credentials that it shows: the binding's name, and where it is written, the address.

@@ -22,8 +22,11 @@ use super::columns::Column;
 use super::diff::{Move, Work};
 use super::folder;
 use super::ledger::Ledger;
+use super::sheets::SHEETS;
+use super::source::postgres_name;
 use super::tools::Tools;
 use super::trouble::Trouble;
+use crate::kinds::Touch;
 use crate::yaml::{one_of, words};
 
 one_of! {
@@ -97,6 +100,26 @@ pub(super) enum Session {
 }
 
 impl Destination {
+    /// What it writes and talks to.
+    pub(super) fn touches(&self) -> Vec<Touch> {
+        match self {
+            Self::Sqlite(to) => Touch::writes_file(&to.path).into_iter().collect(),
+            Self::Postgres(to) => {
+                let data = Touch::Writes(postgres_name(&to.url));
+                Touch::url(&to.url).into_iter().chain([data]).collect()
+            }
+            Self::Csv(to) => Touch::writes_file(&to.path).into_iter().collect(),
+            Self::Jsonl(to) => Touch::writes_file(&to.path).into_iter().collect(),
+            Self::Parquet(to) => Touch::writes_file(&to.path).into_iter().collect(),
+            Self::GoogleSheets(to) => {
+                let url = to.api_url.as_ref().map_or(SHEETS, |url| url.as_str());
+                let sheet = Touch::Writes(format!("sheet {}", to.spreadsheet.value));
+                Touch::url(url).into_iter().chain([sheet]).collect()
+            }
+            Self::Http(to) => Touch::url(&to.url).into_iter().collect(),
+        }
+    }
+
     /// Whether it is written whole, so that a commit needs the rows that stay too.
     pub(super) fn is_written_whole(&self) -> bool {
         match self {

@@ -19,7 +19,7 @@ use super::wire::{Limit, Repeat, Request, Side, Terms, Wire, address};
 use crate::yaml::Located;
 
 /// Where the API answers.
-const SHEETS: &str = "https://sheets.googleapis.com";
+pub(super) const SHEETS: &str = "https://sheets.googleapis.com";
 
 /// Where Drive's does.
 const DRIVE: &str = "https://www.googleapis.com";

@@ -23,9 +23,11 @@ use jiff::Timestamp;
 use serde_json::Value as Json;
 
 use super::intake::Intake;
+use super::sheets::SHEETS;
 use super::spec::Unchanged;
 use super::tools::Tools;
 use super::trouble::Trouble;
+use crate::kinds::Touch;
 use crate::kinds::command::Run;
 use crate::yaml::decode::quantity::DurationText;
 use crate::yaml::decode::values::ScalarText;
@@ -82,6 +84,12 @@ pub(super) struct Start {
     pub(super) now: Timestamp,
 }
 
+/// What data in a Postgres database is called by those who read and write it.
+pub(super) fn postgres_name(url: &str) -> String {
+    let place = url.split(['?', '#']).next().unwrap_or(url);
+    format!("postgres {}", place.rsplit('@').next().unwrap_or(place))
+}
+
 /// What came of a read that was complete.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Read {
@@ -125,6 +133,31 @@ impl Source {
             Self::Postgres(source) => source.identity(),
             Self::Command(source) => source.identity(),
             Self::Singer(source) => source.identity(),
+        }
+    }
+
+    /// What it reads and talks to.
+    pub(super) fn touches(&self) -> Vec<Touch> {
+        let file_or_url = |path: Option<&Located<String>>, url: Option<&Located<String>>| {
+            let file = path.and_then(|path| Touch::reads_file(path));
+            file.into_iter().chain(url.and_then(|url| Touch::url(url))).collect()
+        };
+        match self {
+            Self::GoogleSheets(source) => {
+                let url = source.api_url.as_ref().map_or(SHEETS, |url| url.as_str());
+                let sheet = Touch::Reads(format!("sheet {}", source.spreadsheet.value));
+                Touch::url(url).into_iter().chain([sheet]).collect()
+            }
+            Self::HttpJson(source) => Touch::url(&source.url).into_iter().collect(),
+            Self::Csv(source) => file_or_url(source.path.as_ref(), source.url.as_ref()),
+            Self::Jsonl(source) => file_or_url(source.path.as_ref(), source.url.as_ref()),
+            Self::Sqlite(source) => Touch::reads_file(&source.path).into_iter().collect(),
+            Self::Postgres(source) => {
+                let data = Touch::Reads(postgres_name(&source.url));
+                Touch::url(&source.url).into_iter().chain([data]).collect()
+            }
+            Self::Command(source) => Touch::of_run(&source.run),
+            Self::Singer(source) => source.run.as_ref().map(Touch::of_run).unwrap_or_default(),
         }
     }
 
