@@ -21,6 +21,7 @@ Exit codes:
   6  the run was cancelled
 
 jadactl auth has its own for 3 to 6, about credentials: jadactl help auth
+jadactl doctor ends as a monitoring plugin does: jadactl help doctor
 
 Data goes to stdout, everything else to stderr. Tables are as wide as the
 terminal, or $COLUMNS, or 80; what does not fit ends in '…', and --json has all
@@ -43,6 +44,12 @@ pub(super) enum Exit {
     TimedOut = 5,
     /// The run was cancelled.
     Cancelled = 6,
+    /// The doctor found nothing that fails, and something to look at.
+    Warned = 21,
+    /// The doctor found something that fails.
+    Ill = 22,
+    /// The doctor could not find out.
+    Blind = 23,
     /// A credential works, and its known end is near.
     Expiring = 13,
     /// A person has to consent again.
@@ -58,6 +65,7 @@ impl Exit {
     fn code(self) -> u8 {
         match self {
             Self::Expiring | Self::Reauth | Self::Misconfigured | Self::Failing => self as u8 - 10,
+            Self::Warned | Self::Ill | Self::Blind => self as u8 - 20,
             other => other as u8,
         }
     }

@@ -6,6 +6,7 @@
 
 mod auth;
 mod control;
+mod doctor;
 mod exit;
 mod explain;
 mod history;
@@ -84,6 +85,7 @@ enum Verb {
     Resume(control::ResumeArgs),
     Incidents(status::IncidentsArgs),
     Status(status::StatusArgs),
+    Doctor(doctor::DoctorArgs),
     Auth(auth::Args),
     Sync(sync::Args),
 }
@@ -146,6 +148,7 @@ fn run(session: &mut Session, verb: Verb) -> Result<Exit> {
         Verb::Resume(args) => session.online(async |s, c| control::resume(s, c, args).await),
         Verb::Incidents(args) => session.online(async |s, c| status::incidents(s, c, args).await),
         Verb::Status(_) => session.online(status::status),
+        Verb::Doctor(args) => doctor::run(session, &args),
         Verb::Auth(args) => auth::run(session, args),
         Verb::Sync(args) => sync::run(session, args),
     }

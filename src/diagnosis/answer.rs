@@ -4,13 +4,13 @@
 //! (`text`).
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The number of the JSON's schema; it counts up when a key changes its meaning.
 pub const SCHEMA: u32 = 1;
 
 /// How sure an answer is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Confidence {
     /// Nothing tells it from other causes.
@@ -41,7 +41,7 @@ impl Confidence {
 }
 
 /// What everything comes to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Overall {
     /// Nothing is wrong.
@@ -74,7 +74,7 @@ impl Overall {
 }
 
 /// The whole answer.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Diagnosis {
     /// See [`SCHEMA`].
     pub schema: u32,
@@ -99,7 +99,7 @@ pub struct Diagnosis {
 }
 
 /// A root cause.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Root {
     /// The node: `credential/google/ops`.
     pub node: String,
@@ -136,7 +136,7 @@ pub struct Root {
 }
 
 /// That the same was wrong before.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Recurrence {
     /// How often, this time included.
     pub times: usize,
@@ -149,7 +149,7 @@ pub struct Recurrence {
 }
 
 /// A line of proof.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {
     /// What was seen.
     pub text: String,
@@ -158,7 +158,7 @@ pub struct Line {
 }
 
 /// What it is not.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RuledOut {
     /// The node.
     pub node: String,
@@ -167,7 +167,7 @@ pub struct RuledOut {
 }
 
 /// A remark about a node.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {
     /// The node.
     pub node: String,
@@ -178,7 +178,7 @@ pub struct Note {
 }
 
 /// One piece of evidence.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Item {
     /// Its number: `E7`.
     pub id: String,

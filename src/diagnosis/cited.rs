@@ -20,24 +20,24 @@ impl Cited {
         format!("E{}", place + 1)
     }
 
-    /// What a piece says, in one line.
-    pub(super) fn sentence(&self, board: &Board, at: usize) -> String {
-        let one = &board.all[at];
-        let often = match (&one.source, one.count) {
-            (Source::Runs(_), 2..) => format!("in {} runs: ", one.count),
-            (_, 3..) if one.source != Source::Correlation => format!("{} times: ", one.count),
-            _ => String::new(),
-        };
-        match one.text.as_str() {
-            "" => format!("{often}{}", one.verdict.word()),
-            text => format!("{often}{text}"),
-        }
-    }
-
     /// Everything that was cited.
     pub(super) fn items(&self, board: &Board) -> Vec<Item> {
         let numbered = self.0.iter().enumerate();
         numbered.map(|(place, at)| item(place + 1, &board.all[*at])).collect()
+    }
+}
+
+/// What a piece says, in one line.
+pub(super) fn sentence(board: &Board, at: usize) -> String {
+    let one = &board.all[at];
+    let often = match (&one.source, one.count) {
+        (Source::Runs(_), 2..) => format!("in {} runs: ", one.count),
+        (_, 3..) if one.source != Source::Correlation => format!("{} times: ", one.count),
+        _ => String::new(),
+    };
+    match one.text.as_str() {
+        "" => format!("{often}{}", one.verdict.word()),
+        text => format!("{often}{text}"),
     }
 }
 

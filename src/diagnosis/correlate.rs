@@ -132,7 +132,9 @@ fn together(board: &mut Board, node: Subject, mut users: Vec<Symptom>) {
 /// The fault that most of them have; the first one's where they differ evenly.
 fn sharpest(users: &[Symptom]) -> Fault {
     let mut counts: BTreeMap<Fault, usize> = BTreeMap::new();
-    users.iter().for_each(|user| *counts.entry(user.fault).or_default() += 1);
+    for user in users {
+        *counts.entry(user.fault).or_default() += 1;
+    }
     let most = counts.values().copied().max().unwrap_or_default();
     let common = users.iter().find(|user| counts.get(&user.fault) == Some(&most));
     common.map_or(Fault::Unknown, |user| user.fault)

@@ -127,7 +127,9 @@ impl Board {
     #[must_use]
     pub fn new(all: Vec<Evidence>, now: Timestamp) -> Self {
         let mut board = Self { all: Vec::new(), by_node: BTreeMap::new(), now };
-        all.into_iter().for_each(|one| board.add(one));
+        for one in all {
+            board.add(one);
+        }
         board
     }
 
@@ -227,6 +229,15 @@ impl Board {
         newest
             .filter(|(_, one)| one.verdict == Verdict::Fail)
             .find_map(|(_, one)| one.blames.as_ref())
+    }
+
+    /// Takes away what counts no more, since it was looked at anew: all failures of a node but those of probes.
+    pub fn forget(&mut self, node: &Subject) {
+        let stale = |one: &Evidence| {
+            one.subject == *node && !matches!(one.source, Source::Probe(_) | Source::Host(_))
+        };
+        let kept = std::mem::take(&mut self.all).into_iter().filter(|one| !stale(one));
+        *self = Self::new(kept.collect(), self.now);
     }
 
     /// The oldest of what is fresh.

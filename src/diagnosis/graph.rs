@@ -147,6 +147,7 @@ fn of_job(graph: &mut Graph, job: &Arc<Job>, writers: &BTreeMap<String, Vec<JobN
     let node = Subject::job(&job.name);
     let data = Subject::data(&job.name);
     graph.edge(&data, Edge::Produces, &node);
+    graph.edge(&data, Edge::Produces, &Subject::daemon());
     for part in ["disk", "memory", "load"] {
         graph.edge(&node, Edge::RunsOn, &Subject::part(part));
     }

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::answer::{
     Confidence, Diagnosis, Line, Note, Overall, Recurrence, Root, RuledOut, SCHEMA,
 };
-use super::cited::Cited;
+use super::cited::{Cited, sentence};
 use super::correlate;
 use super::evidence::{Board, State, is_vague};
 use super::graph::Graph;
@@ -277,7 +277,7 @@ fn speaks_for_itself(cause: &Cause) -> bool {
 fn proof(board: &Board, group: &Group, cited: &mut Cited) -> Vec<Line> {
     let mut lines = Vec::new();
     for at in board.proof(&group.cause.node).into_iter().take(2) {
-        let text = cited.sentence(board, at);
+        let text = sentence(board, at);
         lines.push(Line { text, evidence: vec![cited.cite(at)] });
     }
     let others = group.symptoms.iter().filter(|symptom| **symptom != group.cause.node);
@@ -285,7 +285,7 @@ fn proof(board: &Board, group: &Group, cited: &mut Cited) -> Vec<Line> {
     others.sort_by_key(|symptom| symptom.kind());
     for symptom in others.into_iter().take(2) {
         if let Some(at) = board.proof(symptom).first().copied() {
-            let text = format!("{}: {}", words::node(symptom), cited.sentence(board, at));
+            let text = format!("{}: {}", words::node(symptom), sentence(board, at));
             lines.push(Line { text, evidence: vec![cited.cite(at)] });
         }
     }

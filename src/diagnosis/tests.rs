@@ -8,7 +8,7 @@ use super::answer::Confidence;
 use super::evidence::{Board, Evidence, Source};
 use super::graph::{Edge, Graph};
 use super::*;
-use crate::model::{Fault, Incident, Subject, Verdict};
+use crate::model::{Family, Fault, Incident, Subject, Verdict};
 
 fn now() -> Timestamp {
     "2026-05-15T17:02:00Z".parse().expect("an instant")
@@ -58,9 +58,10 @@ fn board(lines: &str) -> Board {
         let verdict = Verdict::from_word(words.next().expect("a verdict")).expect("a verdict");
         let fault = words.next().and_then(Fault::from_word);
         let minutes: u64 = words.next().map_or(10, |text| text.parse().expect("minutes"));
-        let source = match subject.as_str().starts_with("job/") {
-            true => Source::Runs(subject.clone()),
-            false => Source::Probe(subject.to_string()),
+        let source = if subject.as_str().starts_with("job/") {
+            Source::Runs(subject.clone())
+        } else {
+            Source::Probe(subject.to_string())
         };
         let at = now() - Duration::from_secs(60);
         Evidence {
@@ -85,120 +86,122 @@ fn roots(lines: &str) -> Vec<String> {
     answer(lines).roots.iter().map(one).collect()
 }
 
-#[test]
-fn a_fault_travels_only_where_it_fits() {
-    let cases: &[(&str, &str, &[&str])] = &[
-        ("nothing", "host/disk ok", &[]),
-        (
-            "a dead grant",
-            "credential/google/ops fail auth.invalid_grant 600
+/// A name, what is known, and the roots.
+const CASES: &[(&str, &str, &[&str])] = &[
+    ("nothing", "host/disk ok", &[]),
+    (
+        "a dead grant",
+        "credential/google/ops fail auth.invalid_grant 600
              job/port-sheet fail http.4xx 590
              data/port-sheet fail stale 500
              host/clock ok",
-            &["credential/google/ops auth.invalid_grant CONFIRMED"],
-        ),
-        (
-            "a clock that is off looks like a dead grant",
-            "host/clock fail clock.skew 60
+        &["credential/google/ops auth.invalid_grant CONFIRMED"],
+    ),
+    (
+        "a clock that is off looks like a dead grant",
+        "host/clock fail clock.skew 60
              credential/google/ops fail auth.invalid_grant 50
              job/port-sheet fail auth.refused 40",
-            &["host/clock clock.skew CONFIRMED"],
-        ),
-        (
-            "an own bug under a throttled vendor",
-            "site/api.example.com fail http.429
+        &["host/clock clock.skew CONFIRMED"],
+    ),
+    (
+        "an own bug under a throttled vendor",
+        "site/api.example.com fail http.429
              job/mail fail exec.exit
              job/push fail http.429",
-            &["site/api.example.com http.429 CONFIRMED", "job/mail exec.exit LIKELY"],
-        ),
-        (
-            "loud noise beside a quiet cause",
-            "host/load fail load.high
+        &["site/api.example.com http.429 CONFIRMED", "job/mail exec.exit LIKELY"],
+    ),
+    (
+        "loud noise beside a quiet cause",
+        "host/load fail load.high
              job/report fail schema",
-            &["host/load load.high CONFIRMED", "job/report schema CONFIRMED"],
-        ),
-        (
-            "names are dead, and so is everything behind them",
-            "dns fail dns.servfail
+        &["host/load load.high CONFIRMED", "job/report schema CONFIRMED"],
+    ),
+    (
+        "names are dead, and so is everything behind them",
+        "dns fail dns.servfail
              site/api.example.com fail dns.servfail
              site/sheets.googleapis.com fail dns.servfail
              job/mail fail dns.servfail",
-            &["dns dns.servfail CONFIRMED"],
-        ),
-        (
-            "the network takes names and services with it",
-            "network fail net.unreachable 30
+        &["dns dns.servfail CONFIRMED"],
+    ),
+    (
+        "the network takes names and services with it",
+        "network fail net.unreachable 30
              dns fail dns.timeout 29
              job/mail fail dns.timeout 28
              job/push fail net.unreachable 28",
-            &["network net.unreachable CONFIRMED"],
-        ),
-        (
-            "two that can't use a service, and nobody looked",
-            "job/mail fail http.5xx 8
+        &["network net.unreachable CONFIRMED"],
+    ),
+    (
+        "two that can't use a service, and nobody looked",
+        "job/mail fail http.5xx 8
              job/push fail http.5xx 9",
-            &["site/api.example.com http.5xx LIKELY"],
-        ),
-        (
-            "one that can't may be the one to blame",
-            "job/mail fail http.5xx 8
+        &["site/api.example.com http.5xx LIKELY"],
+    ),
+    (
+        "one that can't may be the one to blame",
+        "job/mail fail http.5xx 8
              job/push ok",
-            &["job/mail http.5xx INCONCLUSIVE"],
-        ),
-        (
-            "a refused request, and the credential was not looked at",
-            "job/port-sheet fail http.4xx",
-            &["job/port-sheet http.4xx INCONCLUSIVE"],
-        ),
-        (
-            "the words of a job speak of its only credential",
-            "job/port-sheet fail auth.invalid_grant",
-            &["credential/google/ops auth.invalid_grant LIKELY"],
-        ),
-        (
-            "but another one uses it well",
-            "job/port-sheet fail auth.invalid_grant 20
+        &["job/mail http.5xx INCONCLUSIVE"],
+    ),
+    (
+        "a refused request, and the credential was not looked at",
+        "job/port-sheet fail http.4xx",
+        &["job/port-sheet http.4xx INCONCLUSIVE"],
+    ),
+    (
+        "the words of a job speak of its only credential",
+        "job/port-sheet fail auth.invalid_grant",
+        &["credential/google/ops auth.invalid_grant LIKELY"],
+    ),
+    (
+        "but another one uses it well",
+        "job/port-sheet fail auth.invalid_grant 20
              job/two ok",
-            &["job/port-sheet auth.invalid_grant INCONCLUSIVE"],
-        ),
-        (
-            "old data behind a job that fails by itself",
-            "job/port-sheet fail exec.missing
+        &["job/port-sheet auth.invalid_grant INCONCLUSIVE"],
+    ),
+    (
+        "old data behind a job that fails by itself",
+        "job/port-sheet fail exec.missing
              data/port-sheet fail stale
              data/report fail stale",
-            &["job/port-sheet exec.missing CONFIRMED"],
-        ),
-        (
-            "permission on one sheet is no trouble of the credential",
-            "credential/google/ops ok
+        &["job/port-sheet exec.missing CONFIRMED"],
+    ),
+    (
+        "permission on one sheet is no trouble of the credential",
+        "credential/google/ops ok
              site/sheets.googleapis.com ok
              job/port-sheet fail perm.denied",
-            &["job/port-sheet perm.denied CONFIRMED"],
-        ),
-        (
-            "a full disk",
-            "host/disk fail disk.full 40
+        &["job/port-sheet perm.denied CONFIRMED"],
+    ),
+    (
+        "a full disk",
+        "host/disk fail disk.full 40
              job/port-sheet fail disk.full
              job/mail fail disk.full",
-            &["host/disk disk.full CONFIRMED"],
-        ),
-        (
-            "memory, by a signal",
-            "host/memory fail oom.kill 40
+        &["host/disk disk.full CONFIRMED"],
+    ),
+    (
+        "memory, by a signal",
+        "host/memory fail oom.kill 40
              job/mail fail exec.signal",
-            &["host/memory oom.kill CONFIRMED"],
-        ),
-        (
-            "a signal alone",
-            "job/mail fail exec.signal
+        &["host/memory oom.kill CONFIRMED"],
+    ),
+    (
+        "a signal alone",
+        "job/mail fail exec.signal
              host/memory ok
              daemon ok",
-            &["job/mail exec.signal LIKELY"],
-        ),
-        ("a budget is no failure", "job/report fail limit.turns", &[]),
-        ("nobody knows", "job/report fail unknown", &["job/report unknown INCONCLUSIVE"]),
-    ];
-    for (name, lines, want) in cases {
+        &["job/mail exec.signal LIKELY"],
+    ),
+    ("a budget is no failure", "job/report fail limit.turns", &[]),
+    ("nobody knows", "job/report fail unknown", &["job/report unknown INCONCLUSIVE"]),
+];
+
+#[test]
+fn a_fault_travels_only_where_it_fits() {
+    for (name, lines, want) in CASES {
         assert_eq!(roots(lines), *want, "{name}");
     }
 }
@@ -354,26 +357,26 @@ fn no_root_without_evidence_and_none_confirmed_without_its_own() {
             });
             assert!(root.confidence < Confidence::Confirmed || direct, "seed {seed}: {root:?}");
         }
-        let hit: Vec<&String> = answer.roots.iter().flat_map(|root| &root.affected).collect();
+    }
+}
+
+#[test]
+fn what_fails_is_a_root_or_is_hit_by_one() {
+    for seed in 0..2000 {
+        let world = Chance(seed ^ 0xbeef).world();
+        let answer = of(&world);
         let told = |node: &str| {
-            let root = answer.roots.iter().any(|root| root.node == node);
-            root || hit.iter().any(|hit| *hit == node)
+            let hit = answer.roots.iter().flat_map(|root| &root.affected);
+            let nodes = answer.roots.iter().map(|root| &root.node).chain(hit);
+            nodes.into_iter().any(|told| told == node)
         };
-        for one in world.iter().filter(|one| one.verdict == Verdict::Fail && one.is_fresh(now())) {
-            let newest = world.iter().filter(|other| {
-                other.subject == one.subject && other.source == one.source && other.is_fresh(now())
-            });
-            let is_newest = newest.max_by_key(|other| other.at).is_some_and(|newest| newest == one);
-            let limit =
-                one.fault.is_some_and(|fault| fault.family() == crate::model::Family::Limit);
-            if is_newest && one.direct && !limit {
-                let alone = world.iter().filter(|other| other.subject == one.subject).count() == 1;
-                assert!(
-                    !alone || told(one.subject.as_str()),
-                    "seed {seed}: {} is lost",
-                    one.subject
-                );
-            }
+        let counts = |one: &&Evidence| {
+            let limit = one.fault.is_some_and(|fault| fault.family() == Family::Limit);
+            let alone = world.iter().filter(|other| other.subject == one.subject).count() == 1;
+            one.verdict == Verdict::Fail && one.is_fresh(now()) && one.direct && !limit && alone
+        };
+        for one in world.iter().filter(counts) {
+            assert!(told(one.subject.as_str()), "seed {seed}: {} is lost", one.subject);
         }
     }
 }

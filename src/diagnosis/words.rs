@@ -10,12 +10,11 @@ pub fn node(node: &Subject) -> String {
     let rest = node.rest();
     match node.kind() {
         SubjectKind::Host if rest.is_empty() => "host".to_owned(),
-        SubjectKind::Host => rest.to_owned(),
         SubjectKind::Network => "network".to_owned(),
         SubjectKind::Dns => "DNS".to_owned(),
         SubjectKind::Daemon => "daemon".to_owned(),
         SubjectKind::Unit => node.as_str().replacen('/', " ", 1),
-        SubjectKind::Site => rest.to_owned(),
+        SubjectKind::Host | SubjectKind::Site => rest.to_owned(),
         SubjectKind::Client => format!("OAuth client {rest}"),
         SubjectKind::Credential => format!("credential {rest}"),
         SubjectKind::File => format!("file {rest}"),

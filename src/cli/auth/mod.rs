@@ -24,6 +24,8 @@ use rustix::process::{
     DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit,
 };
 
+pub(super) use probe::try_all;
+
 use super::exit::{Exit, Result};
 use super::{Session, runtime};
 

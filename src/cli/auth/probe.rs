@@ -84,6 +84,19 @@ pub(super) async fn test(session: &mut Session, desk: &Desk, args: &TestArgs) ->
     Ok(exit)
 }
 
+/// Asks for a token of each of these, as a job would: one that is known to be dead is not asked for again.
+/// Names that are not declared are left out.
+pub(in crate::cli) async fn try_all(session: &Session, names: &[String]) -> Result<()> {
+    let desk = Desk::open(session).await?;
+    for name in names {
+        let Ok(declaration) = desk.find(name) else { continue };
+        let why = Why::Stale { min_ttl: Duration::ZERO, asked_at: desk.now() };
+        // How it went is in its record, which is what is looked at.
+        let _recorded = Box::pin(desk.refresh(declaration, why)).await;
+    }
+    Ok(())
+}
+
 /// What is read: the given address, or what the job itself asks with the credential.
 fn addresses(args: &TestArgs, job: &Job, binding: Option<&Binding>) -> Vec<String> {
     if let Some(url) = &args.url {
