@@ -122,9 +122,13 @@ async fn here(session: &Session, args: &DoctorArgs) -> Result<Visit> {
         let wire = Wire::new(std::sync::Arc::new(SystemClock));
         let found = probes::look(reaches, &wire, &clock).await;
         if args.verify {
-            found.iter().for_each(|one| case.board.forget(&one.subject));
+            for one in &found {
+                case.board.forget(&one.subject);
+            }
         }
-        found.into_iter().for_each(|one| case.board.add(one));
+        for one in found {
+            case.board.add(one);
+        }
     }
     answer = diagnose(case);
     let verified = if args.verify { compared(&first, &answer) } else { Vec::new() };

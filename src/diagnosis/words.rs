@@ -77,6 +77,8 @@ pub fn fault(fault: Fault) -> &'static str {
         Fault::Stale => "too old",
         Fault::Held => "a guard holds it until a person has looked",
         Fault::Truncated => "less data came than was promised",
+        Fault::Lag => "its loop runs late",
+        Fault::Absent => "was not looked at for long",
         Fault::Expired => "its slots can't start in time",
         Fault::Threshold => "a value is not as it must be",
         Fault::Pattern => "a line is there that must not be",

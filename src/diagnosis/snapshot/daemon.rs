@@ -64,7 +64,7 @@ async fn ask(path: &Path) -> io::Result<()> {
 async fn unit(clock: &dyn Clock) -> Option<Evidence> {
     let bus = Bus { scope: Scope::System, address: None };
     let buses = Buses::default();
-    let unit = within(clock, PATIENCE, read(&buses, &bus, UNIT, clock)).await?.ok()?;
+    let unit = within(clock, PATIENCE, Box::pin(read(&buses, &bus, UNIT, clock))).await?.ok()?;
     if !unit.exists() {
         return None;
     }
