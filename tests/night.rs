@@ -230,7 +230,7 @@ fn the_script_that_prints_an_error_and_exits_0_is_seen() {
     assert_eq!(site.status("test/one")["state"], "healthy");
     let open = site.json(&["incidents"]);
     assert_eq!(open.len(), 1, "{open:#?}");
-    assert_eq!((&open[0]["key"], &open[0]["class"]), (&json!("job/sync"), &json!("unauthorized")));
+    assert_eq!((&open[0]["root"], &open[0]["class"]), (&json!("job/sync"), &json!("unauthorized")));
     site.told(0, &["run", "other", "--wait"]);
 }
 

@@ -12,7 +12,7 @@ use super::dispatch::{Anew, Dispatcher, LEASE, Live, STORE_RETRY, pull};
 use super::draft::{self, Draft, Then};
 use super::requests::reply;
 use super::{Refusal, View};
-use crate::kinds::{AttemptContext, Stop, StopReason};
+use crate::kinds::{AttemptContext, Seen, Stop, StopReason};
 use crate::model::{AttemptNo, Cause, JobId, RunId};
 use crate::plan::tick::{Action, Fate};
 use crate::store::{Applied, Batch};
@@ -123,6 +123,7 @@ impl Dispatcher {
         };
         let (pull, stop) = Stop::pair();
         let pull = Arc::new(pull);
+        let seen = Seen::default();
         let context = AttemptContext {
             run,
             job: job.name.clone(),
@@ -133,7 +134,7 @@ impl Dispatcher {
             work: Arc::clone(&job.work),
             setting: Arc::clone(&job.setting),
             output: self.parts.outputs.open(run, no, job.setting.limits.output),
-            seen: crate::kinds::Seen::default(),
+            seen: seen.clone(),
             stop,
             clock: Arc::clone(&self.parts.clock),
         };
@@ -142,7 +143,7 @@ impl Dispatcher {
         let attempt = attempt::run(performer, context, Arc::clone(&pull), bounds);
         let task = self.attempts.spawn(attempt);
         self.tasks.insert(task.id(), run);
-        self.live.insert(run, Live { fence: no, pull, cancelled_by: Vec::new() });
+        self.live.insert(run, Live { fence: no, pull, seen, cancelled_by: Vec::new() });
     }
 
     /// Extends the claims of this incarnation while something is under way.

@@ -11,11 +11,11 @@ use jiff::Timestamp;
 
 use super::dispatch::{Anew, Dispatcher};
 use super::draft::{Draft, Then};
-use super::incidents::Said;
 use crate::credentials::declare::Declaration;
 use crate::credentials::nature::Nature;
 use crate::credentials::trouble::{self, Trouble};
 use crate::model::{CredentialName, CredentialState, IncidentChange, JobId, Opening, Standing};
+use crate::plan::signature;
 use crate::spec::Job;
 use crate::store::Change;
 
@@ -159,9 +159,9 @@ impl Dispatcher {
             entry.1.push(name);
         }
         let mut changes = Vec::new();
-        for (key, (trouble, names)) in &troubles {
+        for (trouble, names) in troubles.values() {
             let change = opening(trouble, names, &using(bound, names));
-            if self.open.said(key) != Said::by(&change).as_ref() {
+            if !self.open.says(&change) {
                 changes.push(change);
             }
         }
@@ -227,7 +227,8 @@ fn over(names: &[&CredentialName], standings: &Standings) -> Option<String> {
 }
 
 fn is_ours(key: &str) -> bool {
-    key.starts_with("credential/") || key.starts_with("client/")
+    // With a fault behind it, it is what a check has seen.
+    (key.starts_with("credential/") || key.starts_with("client/")) && !key.contains('#')
 }
 
 /// The incident as it is to be.
@@ -238,6 +239,7 @@ fn opening(trouble: &Trouble, names: &[&CredentialName], jobs: &[&Arc<Job>]) -> 
         detail = format!("{detail}\ncredentials: {}", names.join(", "));
     }
     IncidentChange::Open(Opening {
+        fault: Some(signature::of_credential(trouble.class)),
         severity: trouble.severity,
         affected: jobs.iter().map(|job| job.name.clone()).collect(),
         title: trouble.title.clone(),

@@ -15,14 +15,14 @@ use tokio::task::JoinSet;
 use super::apply::refuse_all;
 use super::attempt::{Pull, Turn};
 use super::credentials::{Credentials, Standings};
-use super::draft::{self, Draft, Then};
+use super::draft::{self, Draft, End, Then};
 use super::ends::{Ended, PutOff};
-use super::incidents::{self, Open};
+use super::incidents::Open;
 use super::judge::Overdue;
 use super::{Refusal, Request, View};
 use crate::clock::Clock;
 use crate::kinds::output::Outputs;
-use crate::kinds::{Perform, StopReason};
+use crate::kinds::{Perform, Seen, StopReason};
 use crate::model::{
     Advance, AttemptNo, Holder, JobId, JobName, NodeId, Progress, Revision, RunId, RunState,
 };
@@ -142,6 +142,8 @@ pub(super) enum Anew {
 pub(super) struct Live {
     pub(super) fence: AttemptNo,
     pub(super) pull: Pull,
+    /// Where it leaves what it sees.
+    pub(super) seen: Seen,
     /// Who waits for its end.
     pub(super) cancelled_by: Vec<oneshot::Sender<Result<(), Refusal>>>,
 }
@@ -399,7 +401,8 @@ impl Dispatcher {
             }
             Action::Close { run, job, state } => {
                 if let RunState::Finished { outcome, .. } = state {
-                    draft.end(*job, *run, outcome);
+                    let outcome = Some(outcome.clone());
+                    draft.end(*job, End { run: *run, outcome, looks: Vec::new() });
                 }
                 Some(Change::Close { run: *run, state: state.clone() })
             }
@@ -408,11 +411,7 @@ impl Dispatcher {
                 None
             }
             Action::Stale { job, since, allowed } => {
-                if let Some(job) = self.jobs.get(job).cloned() {
-                    let notify = &job.policy.alert.notify;
-                    let change = incidents::stale(&job.name, (*since, *allowed), now, notify);
-                    self.plan_incident(draft, change);
-                }
+                self.plan_stale(draft, *job, (*since, *allowed), now);
                 None
             }
         };

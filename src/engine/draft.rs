@@ -9,7 +9,8 @@ use tokio::sync::oneshot;
 
 use super::Refusal;
 use crate::model::{
-    Fault, Holder, IncidentChange, JobId, NotRun, Opening, Outcome, Revision, RunId, RunState,
+    Fault, Holder, IncidentChange, JobId, NotRun, Observation, Opening, Outcome, Revision, RunId,
+    RunState, Subject,
 };
 use crate::plan::tick::{Action, Fate};
 use crate::store::{Applied, Change};
@@ -45,6 +46,16 @@ impl Then {
     }
 }
 
+/// The end of a run, as incidents are judged by it.
+#[derive(Debug)]
+pub(super) struct End {
+    pub(super) run: RunId,
+    /// How it ended; `None` where that says nothing of the job: its looks are what counts.
+    pub(super) outcome: Option<Outcome>,
+    /// What it saw.
+    pub(super) looks: Vec<Observation>,
+}
+
 /// Changes in order, each with what follows.
 #[derive(Debug, Default)]
 pub(super) struct Draft {
@@ -53,7 +64,9 @@ pub(super) struct Draft {
     /// Attempts that are told to stop once the batch is durable.
     pub(super) stops: Vec<RunId>,
     /// Runs that end with it, by job, oldest first: what incidents are judged by.
-    pub(super) ends: BTreeMap<JobId, Vec<(RunId, Outcome)>>,
+    pub(super) ends: BTreeMap<JobId, Vec<End>>,
+    /// Whether the catalog is new: a check may be gone.
+    pub(super) fresh: bool,
 }
 
 impl Draft {
@@ -62,8 +75,8 @@ impl Draft {
         self.then.push(then);
     }
 
-    pub(super) fn end(&mut self, job: JobId, run: RunId, outcome: &Outcome) {
-        self.ends.entry(job).or_default().push((run, outcome.clone()));
+    pub(super) fn end(&mut self, job: JobId, end: End) {
+        self.ends.entry(job).or_default().push(end);
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -113,7 +126,7 @@ pub(super) fn expiry(
 
 /// The key of the incident of slots that expired.
 pub(super) fn expiry_key(name: &crate::model::JobName) -> String {
-    format!("job/{name}/expired")
+    super::incidents::key_of(&Subject::job(name), Fault::Expired)
 }
 
 /// The job of an action that ends a slot as expired, and why it expired.

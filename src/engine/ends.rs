@@ -3,13 +3,20 @@
 //! Owns the results that are not durable yet, and which of them a burst of starts goes before. Refuses to
 //! decide where a run goes (`plan::lifecycle`) and what is an incident (`judge`).
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::attempt::{self, Turn};
 use super::dispatch::{BATCH, Dispatcher};
-use super::draft::{Draft, Then};
+use super::draft::{Draft, End, Then};
 use super::judge::Overdue;
-use crate::model::{AttemptNo, Failure, FailureClass, NodeId, Outcome, RunId, RunState};
+use crate::model::{
+    AttemptNo, Failure, FailureClass, JobId, NodeId, Observation, Outcome, RunId, RunState,
+    Subject, Verdict,
+};
+use crate::plan::alert::Look;
+use crate::plan::signature;
 use crate::store::Change;
 
 /// Ends that a burst of starts goes before.
@@ -28,6 +35,8 @@ pub(super) struct Ended {
     pub(super) node: NodeId,
     pub(super) fence: AttemptNo,
     pub(super) outcome: Outcome,
+    /// What it saw on its way there.
+    pub(super) seen: Vec<Observation>,
 }
 
 impl Dispatcher {
@@ -44,7 +53,8 @@ impl Dispatcher {
         match turn {
             Turn::Over(outcome) => {
                 let outcome = attempt::heeded(outcome, *live.pull.borrow());
-                self.ended.push(Ended { run, node: self.parts.node, fence: live.fence, outcome });
+                let (node, fence, seen) = (self.parts.node, live.fence, live.seen.take());
+                self.ended.push(Ended { run, node, fence, outcome, seen });
             }
             Turn::Stuck { waited, rest } => {
                 tracing::error!(%run, "was told to stop and does not end");
@@ -73,10 +83,12 @@ impl Dispatcher {
                 continue;
             }
             let Some(plan) = self.state.ended(ended.run, &ended.outcome, now) else { continue };
-            match plan.next {
-                RunState::Finished { .. } => draft.end(job, ended.run, &ended.outcome),
-                RunState::NotRun { .. } => self.note_blocked(job, now),
-                RunState::Queued { .. } | RunState::Running { .. } => {}
+            // Tries within a run are no looks: what one saw that is followed by another is let go.
+            let over = matches!(plan.next, RunState::Finished { .. } | RunState::NotRun { .. });
+            let end = over.then(|| self.end_of(job, &ended, now));
+            let blocked = matches!(plan.next, RunState::NotRun { .. });
+            if blocked {
+                self.note_blocked(job, now);
             }
             let change = Change::End {
                 run: ended.run,
@@ -86,11 +98,58 @@ impl Dispatcher {
                 next: plan.next,
             };
             draft.push(change, Then::Kept(ended.run));
+            if let Some(end) = end {
+                Self::plan_looks(draft, job, end, blocked);
+            }
             for action in plan.dependants {
                 self.plan_action(draft, action, now);
             }
         }
         self.put_off.until = until;
+    }
+
+    /// The end of a run, as incidents are judged by it. Of a job that looks at other things, it is one more
+    /// look whether it could look at all: that its checks have failed is theirs to tell.
+    fn end_of(&self, job: JobId, ended: &Ended, now: Timestamp) -> End {
+        let mut looks = ended.seen.clone();
+        let definition = self.jobs.get(&job);
+        let Some(job) = definition.filter(|job| job.work.kind() == "health") else {
+            return End { run: ended.run, outcome: Some(ended.outcome.clone()), looks };
+        };
+        let blind = looks.is_empty()
+            || matches!(ended.outcome.class(), Some(FailureClass::TimedOut | FailureClass::Lost));
+        let own = if blind {
+            Look::of_end(now, &ended.outcome).map(|look| look.verdict)
+        } else {
+            Some(Verdict::Ok)
+        };
+        let subject = Subject::job(&job.name);
+        looks.extend(own.map(|verdict| {
+            Observation {
+                check: subject.clone(),
+                subject,
+                at: now,
+                took: Duration::ZERO,
+                verdict,
+                fault: (verdict == Verdict::Fail)
+                    .then(|| signature::fault(ended.outcome.class(), ended.outcome.message())),
+                text: ended.outcome.message().to_owned(),
+                run: Some(ended.run),
+            }
+        }));
+        for look in &mut looks {
+            look.run = Some(ended.run);
+        }
+        End { run: ended.run, outcome: None, looks }
+    }
+
+    /// Keeps what a run saw beside its end, and has both judged.
+    fn plan_looks(draft: &mut Draft, job: JobId, end: End, blocked: bool) {
+        if !end.looks.is_empty() {
+            draft.push(Change::Observe(end.looks.clone()), Then::Ignore);
+        }
+        let outcome = end.outcome.filter(|_| !blocked);
+        draft.end(job, End { outcome, ..end });
     }
 }
 

@@ -10,57 +10,45 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::judge::Overdue;
-use crate::model::{Fault, Incident, IncidentChange, JobName, Opening, Outcome, RunId, Severity};
+use crate::model::{
+    AlertRule, Fault, Incident, IncidentChange, JobName, Observation, Opening, Outcome, RunId,
+    Subject,
+};
 use crate::plan::catch_up::words;
+use crate::plan::signature;
 use crate::plan::tick::stale_words;
 use crate::spec::{Catalog, Job, JobFile};
 use crate::yaml::{Code, Diagnostic};
 
 const FILE: &str = "file/";
-const STUCK: &str = "/stuck";
+/// The class of a job without a fresh success.
+pub(super) const STALE: &str = "stale";
+
+const STUCK: &str = "#exec.stuck";
+const EXPIRED: &str = "#expired";
 
 /// The class of what waits for a person to look.
 const HELD: &str = "held";
 
-/// The incidents that are open, with what they say.
+/// The incidents that are open, with what they say; whom it was said to is not kept.
 #[derive(Debug, Default)]
-pub(super) struct Open(BTreeMap<String, Said>);
-
-/// What an open incident says.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Said {
-    pub(super) class: String,
-    pub(super) severity: Severity,
-    pub(super) title: String,
-    pub(super) detail: String,
-    pub(super) mend: String,
-    pub(super) affected: Vec<JobName>,
-}
-
-impl Said {
-    /// What the opening of an incident says; `None` of an end.
-    pub(super) fn by(change: &IncidentChange) -> Option<Self> {
-        let IncidentChange::Open(opening) = change else { return None };
-        Some(Self {
-            class: opening.class.clone(),
-            severity: opening.severity,
-            title: opening.title.clone(),
-            detail: opening.detail.clone(),
-            mend: opening.mend.clone(),
-            affected: opening.affected.clone(),
-        })
-    }
-}
+pub(super) struct Open(BTreeMap<String, Opening>);
 
 impl Open {
     pub(super) fn from_stored(incidents: &[Incident]) -> Self {
-        let said = |one: &Incident| Said {
+        let said = |one: &Incident| Opening {
+            key: one.key.clone(),
             class: one.class.clone(),
+            root: one.root.clone(),
+            fault: one.fault,
+            affected: one.affected.clone(),
             severity: one.severity,
             title: one.title.clone(),
             detail: one.detail.clone(),
             mend: one.mend.clone(),
-            affected: one.affected.clone(),
+            flapping: one.flapping,
+            remind: one.remind.clone(),
+            notify: Vec::new(),
         };
         Self(incidents.iter().map(|one| (one.key.clone(), said(one))).collect())
     }
@@ -71,38 +59,46 @@ impl Open {
     }
 
     /// What an open one says.
-    pub(super) fn said(&self, key: &str) -> Option<&Said> {
+    pub(super) fn said(&self, key: &str) -> Option<&Opening> {
         self.0.get(key)
+    }
+
+    /// Whether an open one says just that.
+    pub(super) fn says(&self, change: &IncidentChange) -> bool {
+        match change {
+            IncidentChange::Open(opening) => {
+                let silent = Opening { notify: Vec::new(), ..opening.clone() };
+                self.0.get(&opening.key) == Some(&silent)
+            }
+            IncidentChange::Resolve { .. } | IncidentChange::Acknowledge { .. } => false,
+        }
+    }
+
+    /// The one open incident of what fails at a root. Slots that expired and attempts that do not end are
+    /// troubles of their own, which a good look does not end.
+    pub(super) fn of_root(&self, root: &str) -> Option<&Opening> {
+        let from = format!("{root}#");
+        let of_root = self.0.range(from.clone()..).take_while(|(key, _)| key.starts_with(&from));
+        of_root.map(|(_, said)| said).find(|said| !apart(&said.key))
+    }
+
+    /// Those of what checks have seen: at a root that is neither a job nor kept by anybody else.
+    pub(super) fn of_checks(&self) -> impl Iterator<Item = &Opening> {
+        self.0.values().filter(|said| said.key.contains('#') && !said.key.starts_with("job/"))
     }
 
     /// Notes a change that is about to be committed.
     pub(super) fn note(&mut self, change: &IncidentChange) {
         match change {
-            IncidentChange::Open(_) => {
-                self.0.extend(Said::by(change).map(|said| (change.key().to_owned(), said)));
+            IncidentChange::Open(opening) => {
+                let silent = Opening { notify: Vec::new(), ..opening.clone() };
+                self.0.insert(opening.key.clone(), silent);
             }
             IncidentChange::Resolve { key, .. } => {
                 self.0.remove(key);
             }
             IncidentChange::Acknowledge { .. } => {}
         }
-    }
-
-    /// What a success of the job closes.
-    pub(super) fn closed_by_success(
-        &self,
-        job: &JobName,
-        run: RunId,
-        notify: &[Arc<str>],
-    ) -> Vec<IncidentChange> {
-        let keys = [failure_key(job), super::draft::expiry_key(job), stale_key(job)];
-        let open = keys.into_iter().filter(|key| self.0.contains_key(key));
-        open.map(|key| IncidentChange::Resolve {
-            key,
-            note: format!("run {run} succeeded"),
-            notify: notify.to_vec(),
-        })
-        .collect()
     }
 
     /// What attempts that do not end open, and what is over since they have ended.
@@ -113,7 +109,8 @@ impl Open {
         let mut changes = Vec::new();
         let mut keys = BTreeSet::new();
         for (job, Overdue { run, waited }) in stuck {
-            let key = stuck_key(&job.name);
+            let root = Subject::job(&job.name);
+            let key = key_of(&root, Fault::Stuck);
             if keys.insert(key.clone()) && !self.0.contains_key(&key) {
                 changes.push(IncidentChange::Open(Opening {
                     fault: Some(Fault::Stuck),
@@ -125,7 +122,7 @@ impl Open {
                     ),
                     mend: format!("jadactl logs {run}"),
                     notify: job.policy.alert.notify.clone(),
-                    ..Opening::new(key, failure_key(&job.name), "stuck")
+                    ..Opening::new(key, root.as_str(), "stuck")
                 }));
             }
         }
@@ -175,15 +172,14 @@ impl Open {
     }
 }
 
-/// The incident of a job whose runs fail.
-pub(super) fn failure(
-    job: &JobName,
-    run: RunId,
-    outcome: &Outcome,
-    failures: u32,
-    notify: &[Arc<str>],
-) -> IncidentChange {
-    let times = if failures == 1 { String::new() } else { format!(", {failures} failed runs") };
+/// Whether an incident of a root is no failure of its looks.
+fn apart(key: &str) -> bool {
+    key.ends_with(STUCK) || key.ends_with(EXPIRED)
+}
+
+/// What the failure of a job's run says; its key, its severity and whom it tells come from the rule.
+pub(super) fn failure(job: &JobName, run: RunId, outcome: &Outcome, failures: u32) -> Opening {
+    let times = if failures < 2 { String::new() } else { format!(", {failures} failed runs") };
     let class = outcome.class().map_or("failed", crate::model::FailureClass::word);
     // Law 3: what follows for the run is in the class; the word here is for people.
     let (class, detail) = match outcome.held() {
@@ -191,14 +187,40 @@ pub(super) fn failure(
         Some(what) => (HELD, format!("{what}\nnothing was touched; last: run {run}")),
         None => (class, format!("class {class}{times}; last: run {run}")),
     };
-    IncidentChange::Open(Opening {
+    let root = Subject::job(job);
+    let fault = match outcome.held() {
+        Some(_) => Fault::Held,
+        None => signature::fault(outcome.class(), outcome.message()),
+    };
+    Opening {
+        fault: Some(fault),
         affected: vec![job.clone()],
         title: format!("job {job}: {}", outcome.message()),
         detail,
         mend: outcome.mend().map_or_else(|| format!("jadactl logs {run}"), str::to_owned),
-        notify: notify.to_vec(),
-        ..Opening::new(failure_key(job), failure_key(job), class)
-    })
+        ..Opening::new(key_of(&root, fault), root.as_str(), class)
+    }
+}
+
+/// What a check's bad look says; its key, its severity and whom it tells come from the rule.
+pub(super) fn bad_look(look: &Observation, failures: u32) -> Opening {
+    let fault = look.fault.unwrap_or(Fault::Unknown);
+    let times = if failures < 2 { String::new() } else { format!(", {failures} bad looks") };
+    let last = look.run.map_or_else(String::new, |run| format!("; last: run {run}"));
+    let affected = look.check.job_name();
+    let verdict = look.verdict.word();
+    Opening {
+        fault: Some(fault),
+        mend: match (look.run, &affected) {
+            (Some(run), _) => format!("jadactl logs {run}"),
+            (None, Some(job)) => format!("jadactl explain {job}"),
+            (None, None) => "jadactl doctor".to_owned(),
+        },
+        affected: affected.into_iter().collect(),
+        title: format!("check {}: {}", look.check.rest(), look.text),
+        detail: format!("{verdict}: {}{times}{last}", fault.word()),
+        ..Opening::new(key_of(&look.subject, fault), look.subject.as_str(), fault.word())
+    }
 }
 
 /// The incident of a job without a fresh success.
@@ -206,35 +228,30 @@ pub(super) fn stale(
     job: &JobName,
     (since, allowed): (Timestamp, Duration),
     now: Timestamp,
-    notify: &[Arc<str>],
-) -> IncidentChange {
-    IncidentChange::Open(Opening {
+    rule: &AlertRule,
+) -> Opening {
+    let root = Subject::job(job);
+    Opening {
         fault: Some(Fault::Stale),
         affected: vec![job.clone()],
         title: format!("job {job}: {}", stale_words(since, allowed, now)),
         detail: format!("counted from {since}; freshness: {}", words(allowed)),
         mend: format!("jadactl explain {job}"),
-        notify: notify.to_vec(),
-        ..Opening::new(stale_key(job), failure_key(job), "stale")
-    })
+        remind: rule.remind.clone(),
+        notify: rule.notify.clone(),
+        ..Opening::new(key_of(&root, Fault::Stale), root.as_str(), STALE)
+    }
 }
 
-fn failure_key(job: &JobName) -> String {
-    format!("job/{job}")
-}
-
-fn stale_key(job: &JobName) -> String {
-    format!("job/{job}/stale")
-}
-
-fn stuck_key(job: &JobName) -> String {
-    format!("job/{job}{STUCK}")
+/// The key of an incident: its root and the fault at its opening.
+pub(super) fn key_of(root: &Subject, fault: Fault) -> String {
+    format!("{root}#{}", fault.word())
 }
 
 /// The job that an incident's key names.
 fn job_of(key: &str) -> Option<JobName> {
     let name = key.strip_prefix("job/")?;
-    JobName::parse(name.split('/').next().unwrap_or(name)).ok()
+    JobName::parse(name.split('#').next().unwrap_or(name)).ok()
 }
 
 /// What an incident says of a job file.
@@ -296,8 +313,7 @@ mod tests {
 
     fn opened(failure: Failure) -> String {
         let job = JobName::parse("port-sheet").expect("a name");
-        let change = super::failure(&job, RunId(7), &Outcome::Failed(failure), 2, &[]);
-        let said = Said::by(&change).expect("it opens one");
+        let said = super::failure(&job, RunId(7), &Outcome::Failed(failure), 2);
         format!("{}\n{}\n{}\n{}", said.class, said.title, said.detail, said.mend)
     }
 

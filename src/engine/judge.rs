@@ -1,18 +1,16 @@
-//! What the loop makes incidents of: runs that ended, slots that expired, attempts that do not end.
+//! What the loop makes incidents of besides looks: files that are bad, attempts that do not end.
 //!
-//! Owns the moments at which incidents are planned, in the commit of what caused them. Refuses to know their
-//! words (`incidents`) and when failures are one (`plan::incident`).
+//! Owns the moments at which they are planned, in the commit of what caused them. Refuses to know their words
+//! (`incidents`) and what the ends of runs mean (`looks`).
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::dispatch::Dispatcher;
-use super::draft::{self, Draft, Then};
-use super::incidents;
-use crate::model::{AlertRule, IncidentChange, JobId, NotRun, Outcome, RunId};
-use crate::plan::incident::{Judgement, judge};
-use crate::store::{Change, EndQuery, Result};
+use super::draft::{Draft, Then};
+use crate::model::{IncidentChange, NotRun, RunId};
+use crate::store::Change;
 
 impl Dispatcher {
     /// Squares runs and incidents with the catalog, once for each new image.
@@ -20,6 +18,7 @@ impl Dispatcher {
         if !std::mem::take(&mut self.fresh) {
             return;
         }
+        draft.fresh = true;
         for run in self.state.abandoned() {
             let reason = "the job is gone from jobs.d";
             let Some(state) = self.state.close(run, Some(NotRun::Skipped), reason, now) else {
@@ -30,55 +29,6 @@ impl Dispatcher {
         for change in self.open.settle_catalog(&self.catalog) {
             self.plan_incident(draft, change);
         }
-    }
-
-    /// Opens or closes jobs' incidents by how their runs ended in this commit.
-    ///
-    /// # Errors
-    /// The history that decides can't be read.
-    pub(super) async fn judge_ends(&mut self, draft: &mut Draft, now: Timestamp) -> Result<()> {
-        for (job, ends) in std::mem::take(&mut draft.ends) {
-            let Some(definition) = self.jobs.get(&job).cloned() else { continue };
-            let (name, rule) = (&definition.name, &definition.policy.alert);
-            let earlier = self.earlier_ends(job, rule, &ends, now).await?;
-            for newest in 0..ends.len() {
-                let (run, outcome) = &ends[newest];
-                let here = ends[..=newest].iter().rev().map(|(_, outcome)| (now, outcome.clone()));
-                let ends: Vec<_> = here.take(most(rule)).chain(earlier.iter().cloned()).collect();
-                let changes = match judge(rule, &ends, now) {
-                    Judgement::Quiet => Vec::new(),
-                    Judgement::Open { failures } => {
-                        vec![incidents::failure(name, *run, outcome, failures, &rule.notify)]
-                    }
-                    Judgement::Resolve => self.open.closed_by_success(name, *run, &rule.notify),
-                };
-                for change in changes {
-                    self.plan_incident(draft, change);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Ends before this commit, newest first, as far as the rule asks for them.
-    async fn earlier_ends(
-        &self,
-        job: JobId,
-        rule: &AlertRule,
-        ends: &[(RunId, Outcome)],
-        now: Timestamp,
-    ) -> Result<Vec<(Timestamp, Outcome)>> {
-        if rule.failures <= 1 || ends.iter().all(|(_, outcome)| outcome.is_success()) {
-            return Ok(Vec::new());
-        }
-        let query = EndQuery {
-            job,
-            until: now,
-            // Within a window only failures count, and any number of successes may stand between them.
-            failed: rule.within.is_some(),
-            limit: u32::try_from(most(rule)).unwrap_or(u32::MAX),
-        };
-        self.parts.store.recent_ends(query).await
     }
 
     /// Tells of attempts that were told to stop and do not end, and that it is over once they have.
@@ -102,17 +52,6 @@ impl Dispatcher {
         self.open.note(&change);
         draft.push(Change::Incident(change), Then::Ignore);
     }
-
-    pub(super) fn plan_expiry(&mut self, draft: &mut Draft, job: JobId, reason: &str) {
-        let Some(job) = self.jobs.get(&job).cloned() else { return };
-        let change = draft::expiry(&job.name, reason, job.policy.alert.notify.clone());
-        self.plan_incident(draft, change);
-    }
-}
-
-/// Ends that are looked at: those that count neither way may stand between the ones that do.
-fn most(rule: &AlertRule) -> usize {
-    if rule.failures <= 1 { 1 } else { (rule.failures as usize).saturating_mul(4).clamp(16, 1000) }
 }
 
 /// An attempt that was told to stop and has not ended.

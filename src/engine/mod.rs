@@ -11,10 +11,12 @@ mod draft;
 mod ends;
 mod incidents;
 mod judge;
+mod looks;
 mod recover;
 pub mod reload;
 mod requests;
 pub mod retention;
+mod whose;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

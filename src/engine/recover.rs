@@ -101,6 +101,7 @@ impl Dispatcher {
                 node: holder.node,
                 fence: run.attempts,
                 outcome: Outcome::Failed(Failure::new(class, message)),
+                seen: Vec::new(),
             });
         }
     }

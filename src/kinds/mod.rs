@@ -4,6 +4,7 @@
 //! [`Perform`] the seam to the engine. Refuses to know the store, the schedule, retries and alerts: it is
 //! given one attempt and answers with one [`Outcome`].
 
+pub mod alert;
 pub mod command;
 pub mod freshness;
 mod given;

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::incident::Severity;
 use super::run::FailureClass;
 
 /// Everything about a job that the planner looks at, besides its schedule.
@@ -148,21 +149,80 @@ impl Default for Backoff {
     }
 }
 
-/// When failures become an incident: `failures` failed runs, all within `within`.
+/// When failures become an incident, and when it is over.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AlertRule {
-    /// Failed runs that it takes, at least 1.
-    pub failures: u32,
-    /// The window they must fall into, half open `(now - within, now]`; `None` is in a row.
-    pub within: Option<Duration>,
+    /// What it takes.
+    pub when: AlertWhen,
+    /// Good looks in a row that end it; `None` is 1 for jobs and 2 for checks.
+    pub recover: Option<u32>,
+    /// How bad a failure is; a look that only warns is never worse than a warning.
+    pub severity: Severity,
+    /// What a look that could not tell stands for.
+    pub on_unknown: OnUnknown,
+    /// See [`super::Incident::remind`].
+    pub remind: Option<Vec<Duration>>,
     /// Notifiers that are told.
     pub notify: Vec<Arc<str>>,
 }
 
 impl Default for AlertRule {
     fn default() -> Self {
-        Self { failures: 1, within: None, notify: Vec::new() }
+        Self {
+            when: AlertWhen::InARow { failures: 1 },
+            recover: None,
+            severity: Severity::Error,
+            on_unknown: OnUnknown::Keep,
+            remind: None,
+            notify: Vec::new(),
+        }
     }
+}
+
+/// What makes failures an incident. Windows are half open and end with the newest look: `(t - within, t]`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum AlertWhen {
+    /// So many without a success in between.
+    InARow {
+        /// At least 1.
+        failures: u32,
+    },
+    /// So many within a time, whatever stands in between.
+    Within {
+        /// At least 1.
+        failures: u32,
+        /// The window.
+        within: Duration,
+    },
+    /// So many of the last few looks.
+    Of {
+        /// At least 1.
+        failures: u32,
+        /// At least `failures`.
+        of: u32,
+    },
+    /// So large a share of the looks within a time.
+    Ratio {
+        /// The share, above 0 and at most 1.
+        ratio: f64,
+        /// The window.
+        within: Duration,
+        /// Fewer looks in the window say nothing.
+        samples: u32,
+    },
+    /// Nothing but failures for so long.
+    For(Duration),
+}
+
+/// What a look that could not tell stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnUnknown {
+    /// Nothing; three in a row open a warning.
+    Keep,
+    /// A warning.
+    Warn,
+    /// A failure.
+    Fail,
 }
 
 /// What a daylight-saving change does to a fixed-time schedule.

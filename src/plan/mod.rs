@@ -13,9 +13,10 @@
 //! or a commit fails, the engine throws the image away and reads it again, which is what a start does.
 
 pub mod admission;
+pub mod alert;
 pub mod catch_up;
 pub mod hold;
-pub mod incident;
+
 pub mod lifecycle;
 pub mod schedule;
 pub mod signature;

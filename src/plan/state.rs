@@ -232,6 +232,12 @@ impl State {
         self.next_slot(id).is_some_and(|due| due.fire_at <= now)
     }
 
+    /// Whether the job's last success is too old, and that was told.
+    #[must_use]
+    pub fn is_stale(&self, id: JobId) -> bool {
+        self.jobs.get(&id).is_some_and(|job| job.stale)
+    }
+
     /// A job's next slot.
     #[must_use]
     pub fn next_slot(&self, id: JobId) -> Option<Due> {

@@ -12,15 +12,16 @@ use super::config::DefaultsSection;
 use super::forms::Short;
 use super::job::JobSection;
 use super::names::{self, NameText};
-use super::numbers::TICK;
-use super::policy::{AlertSection, CatchUpForm, CatchUpWord, OverlapForm, OverlapWord};
+use super::policy::{CatchUpForm, CatchUpWord, OverlapForm, OverlapWord};
 use super::settings::Settings;
 use super::{paths, secret};
 use crate::credentials::declare::texts::is_variable;
 use crate::kinds;
+use crate::kinds::alert::AlertSection;
 use crate::kinds::template::Names;
 use crate::model::CredentialName;
 use crate::plan::schedule::Schedule;
+use crate::yaml::decode::numbers::TICK;
 use crate::yaml::decode::quantity::DurationText;
 use crate::yaml::decode::values::{Entries, ScalarText};
 use crate::yaml::{Code, Decoder, Entry, Located, Node, Span};
@@ -28,7 +29,7 @@ use crate::yaml::{Code, Decoder, Entry, Located, Node, Span};
 /// Checks that what `jada.yaml` must declare is declared.
 pub(super) fn references(section: &JobSection, settings: &Settings, cx: &mut Decoder) {
     pool(section.pool.as_ref(), settings, cx);
-    notifiers(section.alert.as_ref(), settings, cx);
+    alert_section(section.alert.as_ref(), settings, cx);
 }
 
 /// Checks that a credential is declared.
@@ -41,7 +42,7 @@ pub(super) fn credential(name: &str, at: Span, settings: &Settings, cx: &mut Dec
 /// Checks the defaults of `jada.yaml` as if they stood in a job.
 pub(super) fn defaults(section: &DefaultsSection, settings: &Settings, cx: &mut Decoder) {
     pool(section.pool.as_ref(), settings, cx);
-    notifiers(section.alert.as_ref(), settings, cx);
+    alert_section(section.alert.as_ref(), settings, cx);
     deadline(section.deadline.as_ref(), cx);
     modes(section.catch_up.as_ref(), section.overlap.as_ref(), cx);
     environment(section.env.as_ref(), cx);
@@ -61,11 +62,14 @@ fn pool(name: Option<&Located<NameText>>, settings: &Settings, cx: &mut Decoder)
     }
 }
 
-fn notifiers(alert: Option<&AlertSection>, settings: &Settings, cx: &mut Decoder) {
+fn alert_section(alert: Option<&AlertSection>, settings: &Settings, cx: &mut Decoder) {
     let known: Vec<&str> = settings.notifiers.iter().map(String::as_str).collect();
-    let names = alert.and_then(|alert| alert.notify.as_ref());
-    for name in names.iter().flat_map(|names| &names.0) {
-        declared(&NOTIFIER, (&name.value.0, name.span), &known, cx);
+    let Some(alert) = alert else { return };
+    alert.check(cx);
+    for name in alert.names() {
+        if names::check(&name.value, name.span, cx).is_some() {
+            declared(&NOTIFIER, (&name.value, name.span), &known, cx);
+        }
     }
 }
 

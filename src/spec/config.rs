@@ -13,16 +13,15 @@ use serde_json::Value as Json;
 use super::forms::Tried;
 use super::heartbeat::{self, HeartbeatSection};
 use super::names::{self, NameText};
-use super::numbers::{Count, Seconds};
-use super::policy::{
-    AlertSection, CatchUpForm, LimitsSection, OverlapForm, RetryForm, TimeoutForm,
-};
+use super::policy::{CatchUpForm, LimitsSection, OverlapForm, RetryForm, TimeoutForm};
 use super::scan::{self, Unreadable};
 use super::schedule::ZoneText;
 use super::settings::{Defaults, Settings};
 use super::{checks, normal, secret};
 use crate::credentials::declare::section::{CredentialSection, PLACE_KEYS};
+use crate::kinds::alert::AlertSection;
 use crate::model::CredentialName;
+use crate::yaml::decode::numbers::{Count, Seconds};
 use crate::yaml::decode::quantity::{DurationText, SizeText};
 use crate::yaml::decode::values::{Entries, ScalarText};
 use crate::yaml::{

@@ -16,12 +16,12 @@ use super::forms::{Short, Tried};
 use super::hash::Hash;
 use super::names::{self, NameText};
 use super::policy::{
-    self, AlertSection, CatchUpForm, FreshnessForm, LimitsSection, OverlapForm, RetryForm,
-    TimeoutForm,
+    self, CatchUpForm, FreshnessForm, LimitsSection, OverlapForm, RetryForm, TimeoutForm,
 };
 use super::schedule::{self, Asked, ScheduleForm};
 use super::settings::Settings;
 use super::{checks, normal, paths};
+use crate::kinds::alert::AlertSection;
 use crate::kinds::template::Names;
 use crate::kinds::{self, Setting, Work};
 use crate::model::{Binding, Channel, JobName, Policy, Revision};
@@ -273,7 +273,7 @@ fn build_policy(section: &JobSection, defaults: &DefaultsSection) -> Policy {
         pool: pool.map(|name| name.value.0.as_str().into()),
         after: section.after.iter().flat_map(|names| &names.0).map(|n| n.value.job()).collect(),
         freshness,
-        alert: alert.map_or(or.alert, policy::alert),
+        alert: alert.map_or(or.alert, AlertSection::rule),
     }
 }
 

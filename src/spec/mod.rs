@@ -28,7 +28,6 @@ mod kept;
 mod load;
 mod names;
 mod normal;
-mod numbers;
 mod paths;
 pub mod policy;
 mod scan;

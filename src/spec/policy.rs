@@ -1,16 +1,15 @@
 //! The keys that say what a job promises.
 //!
-//! Owns `catch_up overlap deadline timeout retry alert limits`: their forms in YAML, their bounds, and
+//! Owns `catch_up overlap deadline timeout retry limits`: their forms in YAML, their bounds, and
 //! what they become in the model. Refuses to know where they stand: a job and `defaults` share them.
 
 use std::time::Duration;
 
 use super::forms::Short;
-use super::names::NameText;
-use super::numbers::{Count, Factor, Memory, Seconds};
 use crate::kinds::ProcessLimits;
 use crate::kinds::freshness::FreshnessSection;
-use crate::model::{AlertRule, Backoff, CatchUp, CatchUpMode, FailureClass, Overlap, Retry};
+use crate::model::{Backoff, CatchUp, CatchUpMode, FailureClass, Overlap, Retry};
+use crate::yaml::decode::numbers::{Count, Factor, Memory, Seconds};
 use crate::yaml::decode::quantity::{DurationText, ShareText, SizeText};
 use crate::yaml::decode::values::OneOrMany;
 use crate::yaml::{Located, section, words};
@@ -126,18 +125,6 @@ section! {
 }
 
 section! {
-    /// When failures become an incident.
-    pub struct AlertSection {
-        /// Failed runs that it takes.
-        pub failures: Option<Count>,
-        /// The window that they must fall into. Without it, they must be in a row.
-        pub within: Option<Located<Seconds>>,
-        /// Notifiers that are told.
-        pub notify: Option<OneOrMany<Located<NameText>>>,
-    }
-}
-
-section! {
     /// What a process of the job may use at most.
     pub struct LimitsSection {
         /// Address space.
@@ -248,20 +235,6 @@ fn backoff(section: &BackoffSection) -> Backoff {
 
 fn class(word: ClassWord) -> FailureClass {
     FailureClass::from_word(word.word()).expect("the words are those of the classes")
-}
-
-pub(super) fn alert(section: &AlertSection) -> AlertRule {
-    let default = AlertRule::default();
-    AlertRule {
-        failures: section.failures.map_or(default.failures, |count| count.0),
-        within: section.within.map(|time| time.value.0),
-        notify: section
-            .notify
-            .iter()
-            .flat_map(|names| &names.0)
-            .map(|name| name.value.0.as_str().into())
-            .collect(),
-    }
 }
 
 pub(super) fn limits(section: &LimitsSection) -> ProcessLimits {

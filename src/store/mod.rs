@@ -379,6 +379,8 @@ pub struct ObservationQuery {
     pub since: Option<Timestamp>,
     /// Only those up to this time, inclusive.
     pub until: Option<Timestamp>,
+    /// Only those that are not ok.
+    pub bad: bool,
     /// Most rows.
     pub limit: u32,
 }

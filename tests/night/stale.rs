@@ -74,7 +74,7 @@ fn what_a_guard_holds_waits_for_a_person_and_is_committed_once() {
     let open = site.json(&["incidents"]);
     assert_eq!(open.len(), 1, "{open:#?}");
     let incident = &open[0];
-    assert_eq!(incident["key"], "job/port-sheet");
+    assert_eq!(incident["key"], "job/port-sheet#held");
     assert_eq!(incident["class"], "held");
     assert_eq!(incident["fix"], "jadactl sync diff port-sheet");
     let detail = incident["detail"].as_str().unwrap();
@@ -119,7 +119,7 @@ fn a_script_that_ends_well_over_stale_data_is_told_of() {
     assert!(told.contains("although the job ended well"), "{told}");
     let open = site.json(&["incidents"]);
     assert_eq!(open.len(), 1, "{open:#?}");
-    assert_eq!(open[0]["key"], "job/old-script");
+    assert_eq!(open[0]["key"], "job/old-script#stale");
     site.put("out.csv", "y\n");
     site.told(0, &["run", "old-script", "--wait"]);
     assert!(site.json(&["incidents"]).is_empty());

@@ -187,7 +187,7 @@ async fn a_hung_performer_is_told_of_and_has_not_ended_until_it_ends() {
     let keys = |incidents: Vec<jada::model::Incident>| -> Vec<String> {
         incidents.into_iter().map(|one| one.key).collect()
     };
-    assert_eq!(keys(world.open_incidents().await), ["job/hangs/stuck"]);
+    assert_eq!(keys(world.open_incidents().await), ["job/hangs#exec.stuck"]);
     world.end("hangs", failed(FailureClass::Permanent, "ended by signal 9"));
     world.settle().await;
     assert_eq!(keys(world.open_incidents().await), [""; 0]);

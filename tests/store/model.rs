@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use jada::model::{
     Acknowledged, Attempt, Cause, Incident, IncidentChange, IncidentId, IncidentState, JobId,
     JobName, NodeId, NotRun, Observation, Opening, Outcome, Revision, Run, RunId, RunState,
-    SlotState,
+    SlotState, Verdict,
 };
 use jada::store::{
     Applied, Change, EndQuery, JobEntry, JobState, Keep, ObservationQuery, Pause, Pruned, RunQuery,
@@ -492,6 +492,7 @@ impl Model {
             query.check.as_ref().is_none_or(|check| *check == look.check)
                 && query.since.is_none_or(|since| look.at > since)
                 && query.until.is_none_or(|until| look.at <= until)
+                && (!query.bad || look.verdict != Verdict::Ok)
         };
         let mut looks: Vec<_> = self.looks.iter().filter(wanted).cloned().collect();
         looks.sort_by_key(|look| std::cmp::Reverse((look.at, look.run)));

@@ -392,6 +392,7 @@ fn look_queries(now: i64) -> Vec<ObservationQuery> {
         check: Subject::parse(check),
         since: Some(at(now - 20)),
         until: Some(at(now)),
+        bad: check == CHECKS[0],
         limit: 5,
     }));
     queries

@@ -84,9 +84,10 @@ fn list_sql(query: &ObservationQuery) -> String {
             "o.at DESC, o.who DESC, o.run DESC",
         ),
     };
+    let bad = if query.bad { " AND o.verdict <> 0" } else { "" };
     format!(
         "SELECT {COLUMNS} FROM {from} CROSS JOIN subject s ON s.id = o.what \
-         WHERE o.at > :since AND o.at <= :until ORDER BY {order} LIMIT :limit"
+         WHERE o.at > :since AND o.at <= :until{bad} ORDER BY {order} LIMIT :limit"
     )
 }
 

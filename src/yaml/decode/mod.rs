@@ -5,6 +5,7 @@
 //! one text, so the three cannot disagree. Refuses to stop at the first mistake, and to know jobs.
 
 pub mod choice;
+pub mod numbers;
 pub mod quantity;
 pub mod section;
 pub mod values;

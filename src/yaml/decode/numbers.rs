@@ -29,7 +29,7 @@ pub struct Seconds(pub Duration);
 pub struct Memory(pub u64);
 
 /// The scheduler's tick: slots are whole seconds.
-pub(super) const TICK: Duration = Duration::from_secs(1);
+pub const TICK: Duration = Duration::from_secs(1);
 
 impl Decode for Count {
     const EXPECTS: &'static str = "a whole number from 1";
