@@ -97,7 +97,7 @@ async fn json_has_the_documented_keys() {
         (
             &["incidents"],
             "id key state severity class root title since count affected fix detail last_seen \
-             resolved_at note",
+             resolved_at note fault generation acked_at acked_by flapping",
         ),
         (&["explain", "sheet"], "subject sentences commands"),
         (&["validate"], "files jobs diagnostics"),

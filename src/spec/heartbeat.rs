@@ -5,10 +5,10 @@
 use std::time::Duration;
 
 use super::forms::Tried;
-use super::numbers::Seconds;
 use super::settings::Settings;
 use crate::kinds::post;
 use crate::model::CredentialName;
+use crate::yaml::decode::numbers::Seconds;
 use crate::yaml::{Code, Decoder, Located, section};
 
 /// How often, where nothing is said.
