@@ -345,4 +345,4 @@ pub(super) fn standing(access: &Access, name: &CredentialName) -> Option<crate::
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -10,6 +10,7 @@ pub mod freshness;
 mod given;
 pub mod grant;
 pub mod health;
+mod lightsail;
 pub mod output;
 pub mod post;
 pub mod process;

@@ -26,23 +26,27 @@ use crate::yaml::{self, Decoder, Source};
 
 const CANARY: &str = "canary-token-0123456789";
 
-struct Bench {
-    dir: tempfile::TempDir,
+/// A place for attempts that hold credentials.
+pub(in crate::kinds) struct Bench {
+    pub(in crate::kinds) dir: tempfile::TempDir,
+    /// What they saw.
+    pub(in crate::kinds) seen: crate::kinds::Seen,
     declared: BTreeMap<CredentialName, Arc<Declaration>>,
     bindings: Vec<Binding>,
 }
 
 impl Bench {
-    fn new() -> Self {
+    pub(in crate::kinds) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        Self { dir, declared: BTreeMap::new(), bindings: Vec::new() }
+        let seen = crate::kinds::Seen::default();
+        Self { dir, seen, declared: BTreeMap::new(), bindings: Vec::new() }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(in crate::kinds) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    fn secret(&self, file: &str, text: &str) -> SecretPlace {
+    pub(in crate::kinds) fn secret(&self, file: &str, text: &str) -> SecretPlace {
         let path = self.path(file);
         fs::write(&path, text).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
@@ -50,7 +54,13 @@ impl Bench {
     }
 
     /// Declares a credential and binds it under the same name.
-    fn bind(&mut self, name: &str, provider: Provider, channel: Channel, hosts: &[&str]) {
+    pub(in crate::kinds) fn bind(
+        &mut self,
+        name: &str,
+        provider: Provider,
+        channel: Channel,
+        hosts: &[&str],
+    ) {
         let credential = CredentialName::parse(name).unwrap();
         let declaration = Declaration {
             name: credential.clone(),
@@ -77,7 +87,7 @@ impl Bench {
     }
 
     /// Performs a job's kind section; gives the outcome and what was kept of its output.
-    async fn run(&self, work: &str) -> (Outcome, String) {
+    pub(in crate::kinds) async fn run(&self, work: &str) -> (Outcome, String) {
         self.run_told(work, None).await
     }
 
@@ -120,7 +130,7 @@ impl Bench {
             work: Arc::new(work),
             setting: Arc::new(setting),
             output: outputs.open(RunId(42), 1, None),
-            seen: crate::kinds::Seen::default(),
+            seen: self.seen.clone(),
             stop,
             clock: Arc::new(SystemClock),
         };

@@ -2,6 +2,7 @@
 //!
 //! Owns what each value stands for: a full disk, little memory, an old file. Refuses to judge the value.
 
+use super::lightsail;
 use super::probe::{Cause, Verdict};
 use super::which::Probe;
 use crate::model::Fault;
@@ -20,6 +21,7 @@ pub(super) fn of_value(probe: &Probe, value: &str, cause: &Cause) -> Option<Faul
         // A status other than the expected one may still be a good one; where the server fails, that is what
         // is wrong with its body too.
         (Probe::Http(_), _) => cause.fault.unwrap_or(Fault::Threshold),
+        (Probe::Lightsail(_), value) => lightsail::fault_of(value),
         (Probe::Systemd(_), "restarts") => Fault::UnitRestarts,
         (Probe::Systemd(_), "active" | "sub") => Fault::UnitInactive,
         (Probe::Systemd(_), "result") => Fault::UnitFailed,

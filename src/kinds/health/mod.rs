@@ -15,6 +15,7 @@ mod disk;
 mod fault;
 mod file_age;
 mod http;
+mod lightsail;
 mod load;
 mod measure;
 mod memory;
@@ -45,8 +46,8 @@ use super::process::Program;
 use super::wire::{Caller, Network};
 use super::{AttemptContext, Stop, StopReason};
 use crate::clock;
-use crate::credentials::keeper::Use;
-use crate::model::{Failure, FailureClass, Fault, Observation, Outcome, Subject};
+use crate::credentials::keeper::{Refused, Use};
+use crate::model::{Binding, Failure, FailureClass, Fault, Observation, Outcome, Subject};
 use probe::{Cause, Found};
 use report::{Judged, Look};
 
@@ -188,26 +189,40 @@ impl Round<'_> {
                 credential::read(standing.as_ref(), clock.now())
             }
             Probe::Systemd(probe) => self.unit(check, probe).await?,
+            Probe::Lightsail(probe) => self.instance(check, probe).await?,
             Probe::Command(_) => unreachable!("plugins are run, not looked at"),
         })
     }
 
     /// A request that shows a credential, by the job's name for it.
     async fn signed(&self, ask: &http::Ask<'_>, name: &str) -> Found {
+        let caller = match self.caller(name) {
+            Ok(caller) => caller,
+            Err(found) => return found,
+        };
+        let (found, refused) = signed::read(ask, &caller).await;
+        if let Some(refused) = refused {
+            self.is_dead(caller.binding, refused);
+        }
+        found
+    }
+
+    /// Who asks with a credential, by the job's name for it.
+    fn caller(&self, name: &str) -> Result<Caller<'_>, Found> {
         let bindings = &self.attempt.setting.bindings;
         let binding = bindings.iter().find(|binding| *binding.name == *name);
         let (Some(binding), Some(keeper)) = (binding, self.access.keeper()) else {
-            return Found::unknown(format!("nobody here holds the credential `{name}`"));
+            return Err(Found::unknown(format!("nobody here holds the credential `{name}`")));
         };
         let whom = Use { job: self.attempt.job.clone(), run: self.attempt.run };
-        let caller = Caller { keeper, binding, whom };
-        let (found, refused) = signed::read(ask, &caller).await;
-        if let Some(refused) = refused {
-            let failure = grant::blocked(binding, refused, ask.clock.now());
-            let mut dead = self.dead.lock().unwrap_or_else(PoisonError::into_inner);
-            *dead = Some(failure).filter(|dead| dead.blocked_by.is_some()).or(dead.take());
-        }
-        found
+        Ok(Caller { keeper, binding, whom })
+    }
+
+    /// Takes note of a credential that was refused.
+    fn is_dead(&self, binding: &Binding, refused: Refused) {
+        let failure = grant::blocked(binding, refused, self.attempt.clock.now());
+        let mut dead = self.dead.lock().unwrap_or_else(PoisonError::into_inner);
+        *dead = Some(failure).filter(|dead| dead.blocked_by.is_some()).or(dead.take());
     }
 
     /// The outcome, which a dead credential blocks where nothing else is the matter.

@@ -211,6 +211,11 @@ impl HealthSpec {
                     address: Some(&probe.url),
                     is_read: true,
                 }),
+                Probe::Lightsail(probe) => Some(Shown {
+                    binding: &probe.credential,
+                    address: probe.url.as_ref(),
+                    is_read: false,
+                }),
                 _ => None,
             })
             .collect()

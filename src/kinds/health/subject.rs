@@ -32,6 +32,12 @@ impl Round<'_> {
                 let address = self.given.render("address", &probe.address).ok()?;
                 Subject::site(tcp::parts(&address)?.0)
             }
+            Probe::Lightsail(probe) if judged.lacked_credential() => {
+                self.bound(&probe.credential.value)?
+            }
+            Probe::Lightsail(probe) => {
+                Subject::site(&self.given.render("instance", &probe.instance).ok()?)
+            }
             Probe::Systemd(probe) => {
                 Subject::unit(&full_name(&self.given.render("unit", &probe.unit).ok()?))
             }

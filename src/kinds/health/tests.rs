@@ -358,7 +358,7 @@ fn every_mistake_is_told_at_its_place() {
     J030 "[]" there is nothing to check (add a check: { name: disk, disk: { path: / } })
 
     J022 "{}" the key `name` is missing (add `name:` with a text)
-    J023 "{}" a key that says the probe is missing (add exactly one of `disk`, `memory`, `load`, `file_age`, `http`, `tcp`, `command`, `credential`, `systemd`)
+    J023 "{}" a key that says the probe is missing (add exactly one of `disk`, `memory`, `load`, `file_age`, `http`, `tcp`, `command`, `credential`, `systemd`, `lightsail`)
 
     J026 "Disk" 'D' is not allowed there: use a-z, 0-9, '.', '_' and '-', a letter or digit first
 
@@ -368,7 +368,7 @@ fn every_mistake_is_told_at_its_place() {
 
     J020 "dsk" unknown key `dsk` (did you mean `disk`?)
 
-    J032 "freshness" this version does not run the probe `freshness` yet (it runs `disk`, `memory`, `load`, `file_age`, `http`, `tcp`, `command`, `credential`, `systemd`)
+    J032 "freshness" this version does not run the probe `freshness` yet (it runs `disk`, `memory`, `load`, `file_age`, `http`, `tcp`, `command`, `credential`, `systemd`, `lightsail`)
     J020 "exect" unknown key `exect` (did you mean `expect`?)
 
     J020 "usde" `disk` does not measure `usde` (did you mean `used`?)

@@ -7,7 +7,7 @@ use super::measure::Quantity;
 use super::probe::Nothing;
 use super::spec::Expectation;
 use super::syntax::{self, Raw};
-use super::{credential, disk, file_age, http, load, memory, plugin, systemd, tcp};
+use super::{credential, disk, file_age, http, lightsail, load, memory, plugin, systemd, tcp};
 use crate::kinds::command::Run;
 use crate::kinds::template;
 use crate::kinds::wire;
@@ -41,6 +41,10 @@ one_of! {
         /// last look. Its states `active` and `sub`, its last `result`, its `restarts`, its `memory`, and how long
         /// (`since`) it is in its state.
         systemd => Systemd(systemd::SystemdProbe),
+        /// An instance of Amazon Lightsail, seen from outside: its `state`, and by its name any metric that the
+        /// service publishes, such as `CPUUtilization`, `StatusCheckFailed`, `BurstCapacityPercentage` or
+        /// `NetworkIn` (the bytes of five minutes). Memory and disks are not among them.
+        lightsail => Lightsail(lightsail::LightsailProbe),
         ; not yet freshness
     }
 }
@@ -59,6 +63,7 @@ impl Probe {
             Self::Command(_) => "command",
             Self::Credential(_) => "credential",
             Self::Systemd(_) => "systemd",
+            Self::Lightsail(_) => "lightsail",
         }
     }
 
@@ -74,6 +79,7 @@ impl Probe {
             Self::Command(_) => plugin::MEASURES,
             Self::Credential(_) => credential::MEASURES,
             Self::Systemd(_) => systemd::MEASURES,
+            Self::Lightsail(_) => lightsail::MEASURES,
         }
     }
 
@@ -84,6 +90,7 @@ impl Probe {
             Self::Memory(_) => memory::defaults(),
             Self::Load(_) => load::defaults(),
             Self::Http(_) => http::defaults(),
+            Self::Lightsail(_) => lightsail::defaults(),
             Self::FileAge(_)
             | Self::Tcp(_)
             | Self::Command(_)
@@ -150,6 +157,7 @@ impl Probe {
             Self::Http(probe) => (&probe.url, wire::problem(&probe.url)),
             Self::Tcp(probe) => (&probe.address, tcp::problem(&probe.address)),
             Self::Systemd(probe) => return probe.check_form(cx),
+            Self::Lightsail(probe) => return probe.check_form(cx),
             _ => return,
         };
         if let Some((message, help)) = problem.filter(|_| !template::is_template(text)) {
@@ -177,6 +185,7 @@ impl Probe {
                 Run::Shell(text) => vec![(text.as_str(), text.span)],
             },
             Self::Systemd(probe) => vec![(probe.unit.as_str(), probe.unit.span)],
+            Self::Lightsail(probe) => probe.templates(),
             Self::Memory(_) | Self::Load(_) | Self::Credential(_) => Vec::new(),
         }
     }

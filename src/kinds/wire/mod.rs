@@ -18,7 +18,7 @@ use crate::kinds::systemd::Buses;
 pub(in crate::kinds) use budget::{Budgets, Limit};
 pub(in crate::kinds) use clients::{Clients, Connections};
 pub(in crate::kinds) use names::look_up;
-pub(in crate::kinds) use shown::{Caller, NoLease};
+pub(in crate::kinds) use shown::{Caller, NoLease, may_see};
 pub(in crate::kinds) use threads::{FILES, look};
 pub(in crate::kinds) use walk::{
     Answer, BODY_MAX, Lost, Means, Request, problem, refusal, send, walk,

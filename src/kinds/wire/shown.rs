@@ -80,7 +80,7 @@ impl Caller<'_> {
 }
 
 /// Whether a credential may be shown at an address; if not, why.
-pub(super) fn may_see(declared: &Declaration, url: &Url) -> Result<(), String> {
+pub(in crate::kinds) fn may_see(declared: &Declaration, url: &Url) -> Result<(), String> {
     let host = url.host_str().unwrap_or_default();
     if !declared.may_go_to(host, url.port()) {
         return Err(format!(

@@ -3,6 +3,44 @@
 use super::read;
 
 #[test]
+fn instances_are_named_with_their_region_and_a_credential() {
+    let of = |section: &str| {
+        read(&format!("checks: [{{ name: a, lightsail: {{ {section} }} }}]")).1.join("\n")
+    };
+    for section in [
+        "instance: web-1, region: eu-central-1, credential: aws",
+        "instance: '{{params.host}}', region: us-east-1, credential: aws, url: 'http://127.0.0.1:1/'",
+    ] {
+        assert_eq!(of(section), "", "{section}");
+    }
+    let sections = [
+        "instance: web",
+        "instance: 'web 1', region: eu-central-1a, credential: aws",
+        "instance: web, region: eu-central-1, credential: aws, url: localhost",
+        "instance: '{{params.hots}}', region: eu-central-1, credential: aws",
+    ];
+    let told: Vec<String> = sections.iter().map(|section| of(section)).collect();
+    insta::assert_snapshot!(told.join("\n\n"), @r#"
+    J022 "lightsail" `lightsail` lacks the key `credential` (add `credential:` with a text)
+    J022 "lightsail" `lightsail` lacks the key `region` (add `region:` with a text)
+
+    J026 "web 1" `web 1` is no name of an instance (write it as the console does: letters, digits and '-', such as `web-1`)
+    J058 "eu-central-1a" `eu-central-1a` is no region (write it like `eu-central-1`)
+
+    J058 "localhost" `localhost` is no address: relative URL without a base (write it like `https://example.com/status`)
+
+    J051 "params.hots" the job has no parameter `hots` (did you mean `params.host`?)
+    "#);
+    let bad = read(
+        "checks: [{ name: a, lightsail: { instance: web, region: eu-west-1, credential: aws }, \
+         expect: { CpuUtilization: '< 80%', NetworkIn: '< 5', state: [running] } }]",
+    );
+    assert_eq!(bad.1.len(), 2, "{bad:?}");
+    assert!(bad.1[0].contains("did you mean `CPUUtilization`?"), "{bad:?}");
+    assert!(bad.1[1].starts_with("J028 \"5\""), "{bad:?}");
+}
+
+#[test]
 fn units_and_buses_are_written_as_systemd_has_them() {
     for text in [
         "checks: [{ name: a, systemd: { unit: nginx } }]",
