@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Incident, IncidentId, IncidentState, JobName, Severity};
+use crate::model::{Incident, IncidentId, IncidentState, JobName, Notification, Severity};
 
 /// `GET /api/incidents`: a list of these, newest first.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -55,6 +55,36 @@ pub struct IncidentItem {
     /// Whether it comes and goes.
     #[serde(default)]
     pub flapping: bool,
+    /// Messages about it that wait, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held: Vec<HeldNotice>,
+}
+
+/// A message that waits.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HeldNotice {
+    /// Who is told later.
+    pub notifier: String,
+    /// What: `opened`, `reminder`, `resolved`, `flapping`.
+    pub event: String,
+    /// Why it waits.
+    pub why: String,
+    /// Until when; `None` where no time ends it.
+    pub until: Option<Timestamp>,
+}
+
+impl HeldNotice {
+    /// What a row of the outbox says of itself; `None` where it is not held.
+    #[must_use]
+    pub fn of(row: &Notification) -> Option<Self> {
+        let held = row.held.as_ref()?;
+        Some(Self {
+            notifier: row.notifier.to_string(),
+            event: row.event.word().to_owned(),
+            why: held.why.clone(),
+            until: held.until,
+        })
+    }
 }
 
 fn once() -> u32 {
@@ -85,6 +115,7 @@ impl From<&Incident> for IncidentItem {
             acked_at: known.map(|known| known.at),
             acked_by: known.map(|known| known.by.clone()).unwrap_or_default(),
             flapping: incident.flapping,
+            held: Vec::new(),
         }
     }
 }

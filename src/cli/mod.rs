@@ -5,12 +5,14 @@
 //! daemon knows, it is asked for over its socket; what needs no daemon works without one.
 
 mod auth;
+mod checks;
 mod control;
 mod doctor;
 mod exit;
 mod explain;
 mod history;
 mod init;
+mod metrics;
 mod parse;
 mod plan;
 mod print;
@@ -86,6 +88,8 @@ enum Verb {
     Incidents(status::IncidentsArgs),
     Status(status::StatusArgs),
     Doctor(doctor::DoctorArgs),
+    Checks(checks::ChecksArgs),
+    Metrics(metrics::MetricsArgs),
     Auth(auth::Args),
     Sync(sync::Args),
 }
@@ -149,6 +153,8 @@ fn run(session: &mut Session, verb: Verb) -> Result<Exit> {
         Verb::Incidents(args) => session.online(async |s, c| status::incidents(s, c, args).await),
         Verb::Status(_) => session.online(status::status),
         Verb::Doctor(args) => doctor::run(session, &args),
+        Verb::Checks(args) => session.online(async |s, c| checks::checks(s, c, args).await),
+        Verb::Metrics(args) => session.online(async |s, c| metrics::metrics(s, c, args).await),
         Verb::Auth(args) => auth::run(session, args),
         Verb::Sync(args) => sync::run(session, args),
     }

@@ -8,7 +8,7 @@ use super::Session;
 use super::exit::{Exit, Result};
 use super::print;
 use super::table::cut;
-use crate::model::{IncidentState, JobName, Severity};
+use crate::model::{IncidentState, JobName, Severity, Verdict};
 use crate::web::api::{IncidentItem, IncidentsQuery, Status};
 use crate::web::client::Client;
 use crate::web::words::{self, count};
@@ -67,6 +67,30 @@ fn lines(status: &Status) -> Vec<(&'static str, String)> {
         ("next", next.unwrap_or_else(|| "nothing is due".into())),
         ("incidents", incidents),
     ]);
+    lines.extend(looks_and_messages(status));
+    lines
+}
+
+/// How the checks stand, and the messages that wait; nothing where there is neither.
+fn looks_and_messages(status: &Status) -> Vec<(&'static str, String)> {
+    let mut lines = Vec::new();
+    let all: u64 = status.checks.values().sum();
+    if all > 0 {
+        let each = status.checks.iter().map(|(verdict, n)| format!("{n} {}", verdict.word()));
+        let mut text = each.collect::<Vec<_>>().join(", ");
+        if status.checks.get(&Verdict::Ok) != Some(&all) {
+            text.push_str("; jadactl checks tells more");
+        }
+        lines.push(("checks", text));
+    }
+    if status.undelivered + status.held > 0 {
+        let text = format!(
+            "{} not out yet, {} held on purpose",
+            count(status.undelivered, "message"),
+            status.held
+        );
+        lines.push(("alerts", format!("{text}: jadactl alerts --held")));
+    }
     lines
 }
 
@@ -141,7 +165,9 @@ fn incident_lines(incident: &IncidentItem, now: Timestamp, width: usize) -> Vec<
     let title = format!("{severity}: {}", incident.title);
     let mut lines = print::wrapped(&title, width - 2);
     lines.iter_mut().skip(1).for_each(|line| line.insert_str(0, "  "));
-    for line in std::iter::once(state.as_str()).chain(incident.detail.lines()) {
+    let more = words::incident(incident, now);
+    let said = std::iter::once(state.as_str()).chain(more.iter().map(String::as_str));
+    for line in said.chain(incident.detail.lines()) {
         lines.extend(print::wrapped(line, width - 2).iter().map(|line| format!("  {line}")));
     }
     let told = incident.root.starts_with("job/");

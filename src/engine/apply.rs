@@ -187,6 +187,7 @@ impl Dispatcher {
             changes: self.changes,
             store_trouble: self.store_trouble.clone(),
             held: Arc::clone(&self.held_jobs),
+            standings: Arc::clone(&self.standings),
         };
         self.channels.view.send_if_modified(|shown| {
             let same = alike(shown, &view);
@@ -205,6 +206,7 @@ fn alike(one: &View, other: &View) -> bool {
     Arc::ptr_eq(&one.catalog, &other.catalog)
         && figures(one) == figures(other)
         && Arc::ptr_eq(&one.held, &other.held)
+        && Arc::ptr_eq(&one.standings, &other.standings)
         && one.store_trouble == other.store_trouble
 }
 

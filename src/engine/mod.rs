@@ -90,6 +90,8 @@ pub struct View {
     pub store_trouble: Option<Arc<str>>,
     /// The jobs that a credential holds, and why.
     pub held: Arc<BTreeMap<JobName, Arc<str>>>,
+    /// Where the declared credentials stand.
+    pub standings: Arc<credentials::Standings>,
     /// Counts up with each commit that changed a run: a reader that waits for a change watches it.
     pub changes: u64,
 }

@@ -9,15 +9,15 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::api::{
-    Done, Health, IncidentItem, IncidentsQuery, JobItem, NextSlot, Problem, ProblemKind, RunDetail,
-    RunItem, RunsQuery, SlotItem, SlotsQuery, Status, Triggered,
+    Done, Health, HeldNotice, IncidentItem, IncidentsQuery, JobItem, NextSlot, Problem,
+    ProblemKind, RunDetail, RunItem, RunsQuery, SlotItem, SlotsQuery, Status, Triggered,
 };
 use super::rows::{attempt_item, job_item, next_slot, run_item_now, slot_item, slot_states};
-use super::{api, words};
+use super::{api, is_undelivered, words};
 use crate::clock::Clock;
 use crate::engine::{Handle, Refusal};
 use crate::kinds::output::Outputs;
-use crate::model::{AttemptNo, JobId, JobName, RunId, RunState, SlotState};
+use crate::model::{AttemptNo, Incident, JobId, JobName, RunId, RunState, SlotState};
 use crate::spec::{FileState, Job};
 use crate::store::{self, RunQuery, RunRow, SlotQuery, Store, Summary};
 
@@ -67,6 +67,11 @@ impl App {
             }
         }
         let live = self.store.live_runs().await?;
+        let mut checks = BTreeMap::new();
+        for (_, _, look) in self.newest_looks().await? {
+            *checks.entry(look.verdict).or_default() += 1;
+        }
+        let waiting = self.store.notifications(false, api::LIMIT_MAX).await?;
         Ok(Status {
             health: self.health().await,
             longest: self.longest(&live).await?,
@@ -79,6 +84,9 @@ impl App {
             running: view.running as u64,
             queued: view.queued as u64,
             incidents: self.store.incidents(false, api::LIMIT_MAX).await?.len() as u64,
+            checks,
+            undelivered: waiting.iter().filter(|row| is_undelivered(row)).count() as u64,
+            held: waiting.iter().filter(|row| !is_undelivered(row)).count() as u64,
             last_day,
             next: self.next_slots(&states).into_iter().next(),
         })
@@ -234,7 +242,13 @@ impl App {
     ) -> Result<Vec<IncidentItem>, Problem> {
         let limit = query.limit.unwrap_or(api::LIMIT_DEFAULT).min(api::LIMIT_MAX);
         let incidents = self.store.incidents(query.all, limit).await?;
-        Ok(incidents.iter().map(IncidentItem::from).collect())
+        let waiting = self.store.notifications(false, api::LIMIT_MAX).await?;
+        let held = |id| {
+            let rows = waiting.iter().filter(move |row| row.incident == Some(id));
+            rows.filter_map(HeldNotice::of).collect()
+        };
+        let item = |one: &Incident| IncidentItem { held: held(one.id), ..IncidentItem::from(one) };
+        Ok(incidents.iter().map(item).collect())
     }
 
     pub(super) async fn trigger(&self, name: &str) -> Result<Triggered, Problem> {

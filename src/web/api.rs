@@ -9,8 +9,10 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use crate::alerts::item::IncidentItem;
-use crate::model::{AttemptNo, FailureClass, JobName, RunId, SlotState};
+pub use super::checks::{CheckItem, ChecksQuery, Look};
+pub use super::metrics::Sample;
+pub use crate::alerts::item::{HeldNotice, IncidentItem};
+use crate::model::{AttemptNo, FailureClass, JobName, RunId, SlotState, Verdict};
 
 /// The socket's file name in the data directory.
 pub const SOCKET: &str = "jada.sock";
@@ -68,6 +70,15 @@ pub struct Status {
     /// Jobs whose slots are skipped one after the other because a run goes on, the oldest run first.
     #[serde(default)]
     pub held_up: Vec<HeldUp>,
+    /// Checks of the health jobs in force, by what their newest looks came to.
+    #[serde(default)]
+    pub checks: BTreeMap<Verdict, u64>,
+    /// Messages that should be out and are not.
+    #[serde(default)]
+    pub undelivered: u64,
+    /// Messages that wait on purpose.
+    #[serde(default)]
+    pub held: u64,
 }
 
 /// An attempt under way.

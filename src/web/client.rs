@@ -15,8 +15,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::api::{
-    self, Done, Explanation, IncidentItem, IncidentsQuery, JobItem, OutputQuery, PauseOrder,
-    Problem, RunDetail, RunItem, RunsQuery, SlotItem, SlotsQuery, Status, Triggered, WaitQuery,
+    self, CheckItem, ChecksQuery, Done, Explanation, IncidentItem, IncidentsQuery, JobItem,
+    OutputQuery, PauseOrder, Problem, RunDetail, RunItem, RunsQuery, Sample, SlotItem, SlotsQuery,
+    Status, Triggered, WaitQuery,
 };
 use crate::model::RunId;
 
@@ -172,6 +173,25 @@ impl Client {
     /// Incidents, newest first.
     pub async fn incidents(&self, query: IncidentsQuery) -> Result<Vec<IncidentItem>> {
         self.get(&["incidents"], query).await
+    }
+
+    /// The checks of the health jobs.
+    pub async fn checks(&self, query: &ChecksQuery) -> Result<Vec<CheckItem>> {
+        self.get(&["checks"], query).await
+    }
+
+    /// The daemon in figures.
+    pub async fn metrics(&self) -> Result<Vec<Sample>> {
+        self.get(&["metrics"], ()).await
+    }
+
+    /// The daemon in figures, as Prometheus reads them.
+    pub async fn metrics_text(&self) -> Result<String> {
+        let mut url = Self::address(&[]);
+        url.set_path("/metrics");
+        let request = self.http.request(Method::GET, url).timeout(DEADLINE);
+        let text = self.send(request).await?.text().await;
+        text.map_err(|error| broken(&self.socket, &error))
     }
 
     /// What is going on with a job.

@@ -14,15 +14,19 @@
 
 mod answers;
 pub mod api;
+mod checks;
 pub mod client;
 mod explain;
 mod listen;
+mod metrics;
 mod output;
 mod page;
 mod rows;
 mod server;
 mod under_way;
 pub mod words;
+
+pub use metrics::is_undelivered;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

@@ -11,13 +11,17 @@ use serde::Serialize;
 
 use super::answers::App;
 use super::api::{
-    IncidentItem, IncidentsQuery, JobItem, JobState, OutcomeWord, Problem, ProblemKind, SlotItem,
-    Status,
+    CheckItem, ChecksQuery, IncidentItem, IncidentsQuery, JobItem, JobState, OutcomeWord, Problem,
+    ProblemKind, SlotItem, Status,
 };
 use super::words::{ago, count, span, until};
+use crate::model::{Severity, Verdict};
 
 /// Jobs that the page lists; jadactl lists them all.
 const JOBS_MAX: usize = 200;
+
+/// Checks that the page lists; jadactl lists them all.
+const CHECKS_MAX: usize = 100;
 
 /// Slots that the page lists.
 const SLOTS: u32 = 50;
@@ -33,6 +37,8 @@ struct Page {
     incidents: Vec<IncidentRow>,
     jobs: Vec<JobRow>,
     more_jobs: usize,
+    checks: Vec<CheckRow>,
+    more_checks: usize,
     slots: Vec<SlotRow>,
     now: String,
     version: String,
@@ -40,6 +46,10 @@ struct Page {
 
 #[derive(Serialize)]
 struct IncidentRow {
+    /// `error` or `warning`.
+    severity: &'static str,
+    /// What is wrong where, who knows of it, and what waits.
+    more: Vec<String>,
     key: String,
     title: String,
     detail: String,
@@ -63,6 +73,16 @@ struct JobRow {
 }
 
 #[derive(Serialize)]
+struct CheckRow {
+    check: String,
+    state: &'static str,
+    tone: &'static str,
+    looked: String,
+    trail: String,
+    seen: String,
+}
+
+#[derive(Serialize)]
 struct SlotRow {
     slot: String,
     job: String,
@@ -78,7 +98,12 @@ pub(super) async fn render(app: &App) -> Result<String, Problem> {
     let incidents = app.incidents(IncidentsQuery::default()).await?;
     let jobs = app.jobs().await?;
     let slots = app.past_slots(SLOTS).await?;
-    let page = page(&status, &incidents, &jobs, &slots);
+    let checks = app.checks(ChecksQuery::default()).await?;
+    let page = Page {
+        more_checks: checks.len().saturating_sub(CHECKS_MAX),
+        checks: check_rows(&checks, status.now),
+        ..page(&status, &incidents, &jobs, &slots)
+    };
     let html = templates().render("page", &page);
     html.map_err(|error| Problem {
         problem: ProblemKind::Internal,
@@ -113,6 +138,8 @@ fn page(status: &Status, incidents: &[IncidentItem], jobs: &[JobItem], slots: &[
         incidents: incidents.iter().map(|incident| incident_row(incident, now)).collect(),
         jobs: jobs.iter().take(JOBS_MAX).map(|job| job_row(job, now)).collect(),
         more_jobs: jobs.len().saturating_sub(JOBS_MAX),
+        checks: Vec::new(),
+        more_checks: 0,
         slots: slots.iter().map(slot_row).collect(),
         now: now.to_string(),
         version: status.health.version.clone(),
@@ -141,6 +168,11 @@ fn summary(status: &Status) -> Vec<(&'static str, String)> {
 
 fn incident_row(incident: &IncidentItem, now: Timestamp) -> IncidentRow {
     IncidentRow {
+        severity: match incident.severity {
+            Severity::Warning => "warning",
+            Severity::Error => "error",
+        },
+        more: super::words::incident(incident, now),
         key: incident.key.clone(),
         title: incident.title.clone(),
         detail: incident.detail.clone(),
@@ -180,6 +212,26 @@ fn job_row(job: &JobItem, now: Timestamp) -> JobRow {
         last: last.unwrap_or_else(|| "–".into()),
         reason: if job.reason.is_empty() { reason } else { job.reason.clone() },
     }
+}
+
+/// What is not well comes first.
+fn check_rows(checks: &[CheckItem], now: Timestamp) -> Vec<CheckRow> {
+    let mut sorted: Vec<&CheckItem> = checks.iter().collect();
+    sorted.sort_by_key(|check| std::cmp::Reverse(check.verdict));
+    let row = |check: &CheckItem| CheckRow {
+        check: format!("{}/{}", check.job, check.check),
+        state: check.verdict.map_or("new", Verdict::word),
+        tone: match check.verdict {
+            Some(Verdict::Ok) => "good",
+            Some(Verdict::Fail) => "bad",
+            Some(Verdict::Warn | Verdict::Unknown) => "busy",
+            None => "off",
+        },
+        looked: check.at.map_or_else(|| "–".into(), |at| ago(at, now)),
+        trail: check.looks.iter().map(|look| super::words::mark(look.verdict)).collect(),
+        seen: super::words::seen(check.fault.as_deref(), &check.text),
+    };
+    sorted.into_iter().take(CHECKS_MAX).map(row).collect()
 }
 
 fn slot_row(slot: &SlotItem) -> SlotRow {
@@ -229,6 +281,9 @@ mod tests {
             next: None,
             longest: None,
             held_up: Vec::new(),
+            checks: std::collections::BTreeMap::new(),
+            undelivered: 0,
+            held: 0,
         }
     }
 
@@ -270,6 +325,7 @@ mod tests {
             acked_at: None,
             acked_by: String::new(),
             flapping: false,
+            held: Vec::new(),
         };
         let last = LastEnd {
             at: at("2026-11-25T08:58:00Z"),

@@ -19,9 +19,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::answers::App;
 use super::api::{
-    self, Done, Explanation, IncidentItem, IncidentsQuery, JobItem, OutputQuery, PauseOrder,
-    Problem, ProblemKind, RunDetail, RunItem, RunsQuery, SlotItem, SlotsQuery, Status, Triggered,
-    WaitQuery,
+    self, CheckItem, ChecksQuery, Done, Explanation, IncidentItem, IncidentsQuery, JobItem,
+    OutputQuery, PauseOrder, Problem, ProblemKind, RunDetail, RunItem, RunsQuery, Sample, SlotItem,
+    SlotsQuery, Status, Triggered, WaitQuery,
 };
 use crate::model::RunId;
 
@@ -66,6 +66,9 @@ fn reads() -> Router<Arc<App>> {
         .route("/api/runs", get(runs))
         .route("/api/runs/{run}", get(run))
         .route("/api/incidents", get(incidents))
+        .route("/api/checks", get(checks))
+        .route("/metrics", get(metrics))
+        .route("/api/metrics", get(samples))
         .route("/api/explain/job/{job}", get(explain_job))
         .route("/api/explain/run/{run}", get(explain_run))
 }
@@ -144,6 +147,19 @@ async fn incidents(
     Asked(query): Asked<IncidentsQuery>,
 ) -> Answer<Vec<IncidentItem>> {
     app.incidents(query).await.map(axum::Json)
+}
+
+async fn checks(State(app): Shared, Asked(query): Asked<ChecksQuery>) -> Answer<Vec<CheckItem>> {
+    app.checks(query).await.map(axum::Json)
+}
+
+async fn metrics(State(app): Shared) -> Result<Response, Problem> {
+    let text = super::metrics::text(app.metrics().await?)?;
+    Ok(([(header::CONTENT_TYPE, super::metrics::CONTENT_TYPE)], text).into_response())
+}
+
+async fn samples(State(app): Shared) -> Answer<Vec<Sample>> {
+    app.metrics().await.map(axum::Json)
 }
 
 async fn explain_job(State(app): Shared, Path(name): Path<String>) -> Answer<Explanation> {

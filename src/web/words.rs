@@ -1,10 +1,14 @@
-//! Times and counts in words.
+//! Times, counts, looks and incidents in words.
 //!
-//! Owns how a span is said to people: `45s`, `12m`, `3h 20m`, `2d 4h`. Refuses to know what it is about.
+//! Owns how page and command line say the same to people: `45s`, `12m`, `3h 20m`, `2d 4h`. Refuses to know
+//! where it comes from.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
+
+use super::api::IncidentItem;
+use crate::model::Verdict;
 
 /// A span, rounded down to its two largest units.
 #[must_use]
@@ -63,6 +67,53 @@ pub fn count(number: u64, noun: &str) -> String {
 
 fn positive(later: Timestamp, earlier: Timestamp) -> Option<Duration> {
     Duration::try_from(later.duration_since(earlier)).ok().filter(|time| !time.is_zero())
+}
+
+/// What there is to say of an incident beside its title, one thought each: what is wrong where, whether it
+/// came back, who knows of it, which messages wait.
+#[must_use]
+pub fn incident(incident: &IncidentItem, now: Timestamp) -> Vec<String> {
+    let mut told = Vec::new();
+    match &incident.fault {
+        Some(fault) => told.push(format!("root {}, fault {fault}", incident.root)),
+        None if incident.root == incident.key => {}
+        None => told.push(format!("root {}", incident.root)),
+    }
+    if incident.generation > 1 {
+        told.push(format!("it came back {}", count(u64::from(incident.generation) - 1, "time")));
+    }
+    if incident.flapping {
+        told.push("it comes and goes: nobody is told until it is calm".to_owned());
+    }
+    if let Some(at) = incident.acked_at {
+        let who = if incident.acked_by.is_empty() { "somebody" } else { &incident.acked_by };
+        told.push(format!("{who} knows of it since {}", ago(at, now)));
+    }
+    told.extend(incident.held.iter().map(|held| {
+        let until = held.until.map(|at| format!(", {}", until(at, now))).unwrap_or_default();
+        format!("'{}' to {} waits: {}{until}", held.event, held.notifier, held.why)
+    }));
+    told
+}
+
+/// A look in one letter: `.` ok, `w` warn, `?` unknown, `x` fail.
+#[must_use]
+pub fn mark(verdict: Verdict) -> char {
+    match verdict {
+        Verdict::Ok => '.',
+        Verdict::Warn => 'w',
+        Verdict::Unknown => '?',
+        Verdict::Fail => 'x',
+    }
+}
+
+/// What a look saw, with what is wrong before it where that has a word.
+#[must_use]
+pub fn seen(fault: Option<&str>, text: &str) -> String {
+    match fault {
+        Some(fault) => format!("{fault}: {text}"),
+        None => text.to_owned(),
+    }
 }
 
 #[cfg(test)]

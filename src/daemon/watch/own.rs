@@ -28,6 +28,7 @@ use crate::model::{Advance, IncidentChange, JobName, Observation, Opening, Progr
 use crate::plan::signature;
 use crate::spec::Job;
 use crate::store::{Batch, Change, Store};
+use crate::web::is_undelivered;
 
 /// The longest that the store may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -161,6 +162,11 @@ impl Own {
             None => (0, Some("it does not answer".to_owned())),
         };
         let trouble = view.store_trouble.as_deref().or(silent.as_deref());
+        let waiting = within(clock, PATIENCE, store.notifications(false, 10_000)).await;
+        let waiting = waiting.and_then(Result::ok).unwrap_or_default();
+        let untold: Vec<Timestamp> =
+            waiting.iter().filter(|row| is_undelivered(row)).map(|row| row.created_at).collect();
+        let oldest = untold.iter().min().map(|at| wall.duration_since(*at).as_secs().max(0));
         let figures = Figures {
             node: self.parts.node.clone(),
             version: env!("CARGO_PKG_VERSION"),
@@ -168,8 +174,8 @@ impl Own {
             started_at: view.started_at,
             open_incidents: open,
             late_checks: self.late,
-            undelivered: 0,
-            oldest_undelivered_seconds: 0,
+            undelivered: untold.len() as u64,
+            oldest_undelivered_seconds: oldest.map_or(0, i64::unsigned_abs),
         };
         let advance = *self.parts.advance.borrow();
         let marks = Marks { advance, outbox: super::progress(&self.parts.delivering) };
