@@ -66,6 +66,24 @@ impl Graph {
         self.up.iter().filter(|(_, up)| needs(up)).map(|(child, _)| child).collect()
     }
 
+    /// Whether a node depends on another one, over any number of edges.
+    #[must_use]
+    pub fn hangs_on(&self, node: &Subject, other: &Subject) -> bool {
+        let mut seen = BTreeSet::new();
+        let mut open = vec![node];
+        while let Some(node) = open.pop() {
+            for (_, parent) in self.parents(node) {
+                if parent == other {
+                    return true;
+                }
+                if seen.insert(parent) {
+                    open.push(parent);
+                }
+            }
+        }
+        false
+    }
+
     /// The ways to a service.
     pub fn ways(&self, site: &Subject) -> impl Iterator<Item = &Reach> {
         self.reaches.get(site).into_iter().flatten()

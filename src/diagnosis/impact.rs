@@ -24,6 +24,8 @@ pub struct JobFacts {
     pub held: u64,
     /// Runs that failed since it began.
     pub lost: u64,
+    /// How often it is due: nobody can see a failure of it any finer.
+    pub period: Duration,
 }
 
 /// The nodes that a root hits: what it explains, and who can't act without it.

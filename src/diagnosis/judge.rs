@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::answer::{
     Confidence, Diagnosis, Line, Note, Overall, Recurrence, Root, RuledOut, SCHEMA,
@@ -236,7 +236,9 @@ fn sure(
     let since = onset(board, cause);
     let too_late = |symptom: &Subject| {
         let began = board.since(symptom).unwrap_or(since);
-        since.duration_since(began) > jiff::SignedDuration::try_from(SLACK).unwrap_or_default()
+        let facts = symptom.job_name().and_then(|job| case.jobs.get(&job));
+        let slack = SLACK + facts.map_or(Duration::ZERO, |facts| facts.period);
+        since.duration_since(began) > SignedDuration::try_from(slack).unwrap_or_default()
     };
     if group.symptoms.iter().filter(|symptom| **symptom != cause.node).any(too_late) {
         return doubted(Confidence::Likely, "something that it explains began before it was seen");

@@ -262,6 +262,7 @@ fn origin() -> Diagnosis {
         allowed: Some(Duration::from_hours(2)),
         held: 3,
         lost: 102,
+        period: Duration::from_mins(30),
     };
     case.jobs.insert(node("job/port-sheet").job_name().expect("a job"), facts);
     diagnose(case)

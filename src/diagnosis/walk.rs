@@ -112,18 +112,23 @@ pub fn speaks_of(fault: Fault, node: &Subject) -> bool {
     }
 }
 
-/// Whether a node that one runs on can have what would explain the fault: no disk is short of memory.
+/// Whether a node can have what would explain the fault: no disk is short of memory, no network has a certificate.
 fn can_have(fault: Fault, node: &Subject) -> bool {
-    let part = node.kind() == SubjectKind::Host;
-    match fault {
-        Fault::DiskFull | Fault::Inodes | Fault::DiskBroken => {
-            !part || node.as_str().starts_with("host/disk")
+    let kind = node.kind();
+    let part = |name: &str| kind != SubjectKind::Host || node.as_str().starts_with(name);
+    match fault.family() {
+        Family::Resource => match fault {
+            Fault::DiskFull | Fault::Inodes | Fault::DiskBroken => part("host/disk"),
+            Fault::OomKill | Fault::MemoryLow => part("host/memory"),
+            Fault::LoadHigh => part("host/load"),
+            _ => kind != SubjectKind::Host,
+        },
+        Family::Program if fault == Fault::ExecSignal => node.as_str() == "host/memory",
+        Family::Tls => kind == SubjectKind::Site || node.as_str() == "host/clock",
+        Family::Service => !matches!(kind, SubjectKind::Network | SubjectKind::Dns),
+        Family::Throttle => {
+            matches!(kind, SubjectKind::Site | SubjectKind::Credential | SubjectKind::Client)
         }
-        Fault::OomKill | Fault::MemoryLow | Fault::ExecSignal => {
-            !part && fault != Fault::ExecSignal || node.as_str() == "host/memory"
-        }
-        Fault::LoadHigh => !part || node.as_str() == "host/load",
-        Fault::Handles => !part,
         _ => true,
     }
 }

@@ -14,7 +14,9 @@ use super::draft::{Draft, Then};
 use crate::credentials::declare::Declaration;
 use crate::credentials::nature::Nature;
 use crate::credentials::trouble::{self, Trouble};
-use crate::model::{CredentialName, CredentialState, IncidentChange, JobId, Opening, Standing};
+use crate::model::{
+    CredentialName, CredentialState, IncidentChange, JobId, Opening, Severity, Standing,
+};
 use crate::plan::signature;
 use crate::spec::Job;
 use crate::store::Change;
@@ -106,6 +108,11 @@ impl Dispatcher {
         let looks = next_look(&standings, now).into_iter().chain(self.blocked.values().copied());
         self.credentials_at = looks.min();
         for change in self.credential_incidents(&standings, &bound, now) {
+            if let IncidentChange::Open(cause) = &change
+                && cause.severity == Severity::Error
+            {
+                self.end_children(draft, cause);
+            }
             self.plan_incident(draft, change);
         }
     }

@@ -122,6 +122,8 @@ pub struct Dispatcher {
     pub(super) blocked: BTreeMap<JobId, Timestamp>,
     /// Who waits for the catalog to be in force.
     pub(super) installed_for: Vec<oneshot::Sender<()>>,
+    /// What tells whose incident a failure is.
+    pub(super) causes: super::whose::Causes,
     /// Since when results wait to be judged, as the clock counts what has passed.
     unjudged_since: Option<Duration>,
     held: Option<Held>,
@@ -187,6 +189,7 @@ impl Dispatcher {
             credentials_at: None,
             blocked: BTreeMap::new(),
             installed_for: Vec::new(),
+            causes: super::whose::Causes::default(),
             unjudged_since: None,
             held: None,
             lost: false,

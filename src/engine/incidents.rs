@@ -10,6 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::judge::Overdue;
+use crate::diagnosis;
 use crate::model::{
     AlertRule, Fault, Incident, IncidentChange, JobName, Observation, Opening, Outcome, RunId,
     Subject,
@@ -211,11 +212,7 @@ pub(super) fn bad_look(look: &Observation, failures: u32) -> Opening {
     let verdict = look.verdict.word();
     Opening {
         fault: Some(fault),
-        mend: match (look.run, &affected) {
-            (Some(run), _) => format!("jadactl logs {run}"),
-            (None, Some(job)) => format!("jadactl explain {job}"),
-            (None, None) => "jadactl doctor".to_owned(),
-        },
+        mend: diagnosis::words::fix(&look.subject, fault, look.run.map(|run| run.0)),
         affected: affected.into_iter().collect(),
         title: format!("check {}: {}", look.check.rest(), look.text),
         detail: format!("{verdict}: {}{times}{last}", fault.word()),

@@ -12,9 +12,12 @@ use super::dispatch::Dispatcher;
 use super::draft::{self, Draft, End};
 use super::incidents;
 use super::whose::Whose;
+use crate::diagnosis::snapshot::near;
+use crate::diagnosis::walk;
+use crate::kinds::Work;
 use crate::model::{
-    AlertRule, Fault, IncidentChange, JobId, Observation, Opening, Outcome, RunId, Subject,
-    SubjectKind, Verdict,
+    AlertRule, Fault, IncidentChange, JobId, JobName, Observation, Opening, Outcome, RunId,
+    Subject, SubjectKind, Verdict,
 };
 use crate::plan::alert::{Before, Judgement, Look, Needs, judge, needs};
 use crate::spec::Job;
@@ -49,7 +52,12 @@ impl Dispatcher {
     /// The history that decides can't be read.
     pub(super) async fn judge_ends(&mut self, draft: &mut Draft, now: Timestamp) -> Result<()> {
         let mut here = Here::default();
-        let moved = draft.fresh || draft.ends.values().flatten().any(|end| !end.looks.is_empty());
+        // What hangs on nothing that is looked at is over once somebody works again who was hit by it.
+        let tells = |end: &End| {
+            !end.looks.is_empty() || end.outcome.as_ref().is_some_and(Outcome::is_success)
+        };
+        let moved = draft.fresh || draft.ends.values().flatten().any(tells);
+        self.causes.here = self.failing_here(draft);
         for (id, ends) in std::mem::take(&mut draft.ends) {
             let Some(job) = self.jobs.get(&id).cloned() else { continue };
             for End { run, outcome, looks } in ends {
@@ -173,9 +181,19 @@ impl Dispatcher {
     /// Opens what a rule says is open, or has the incident that tells of it already go on.
     async fn open_as(&mut self, draft: &mut Draft, rule: &AlertRule, said: Opening) -> Result<()> {
         let mut said = Opening { remind: rule.remind.clone(), notify: rule.notify.clone(), ..said };
-        if let Whose::Of(key) = self.whose(&said).await? {
-            self.join(draft, &key, &said);
-            return Ok(());
+        match self.whose(&said).await? {
+            Whose::Own => {}
+            Whose::Settles => return Ok(()),
+            Whose::Of(key) => {
+                self.join(draft, &key, &said);
+                return Ok(());
+            }
+            Whose::Cause(cause) => {
+                let cause = Opening { remind: said.remind, notify: said.notify, ..*cause };
+                self.end_children(draft, &cause);
+                self.plan_incident(draft, IncidentChange::Open(cause));
+                return Ok(());
+            }
         }
         if let Some(open) = self.open.of_root(&said.root) {
             said.key.clone_from(&open.key);
@@ -185,6 +203,40 @@ impl Dispatcher {
         }
         self.plan_incident(draft, IncidentChange::Open(said));
         Ok(())
+    }
+
+    /// Ends what was told of jobs before their cause was known.
+    pub(super) fn end_children(&mut self, draft: &mut Draft, cause: &Opening) {
+        for name in &cause.affected {
+            let root = Subject::job(name);
+            let explained = |own: &&Opening| {
+                let faults = own.fault.zip(cause.fault);
+                own.key != cause.key
+                    && faults.is_some_and(|(own, cause)| {
+                        !walk::edges(own).is_empty() && walk::explains(cause, own)
+                    })
+            };
+            let own = self.open.of_root(root.as_str()).filter(explained);
+            let Some(key) = own.map(|own| own.key.clone()) else { continue };
+            let Some(job) = self.catalog.jobs.get(name).cloned() else { continue };
+            let note = format!("its cause is known: {}", cause.key);
+            self.resolve(draft, key, note, &job.policy.alert);
+        }
+    }
+
+    /// What fails in this commit.
+    fn failing_here(&self, draft: &Draft) -> near::Here {
+        let mut here = near::Here::default();
+        for (id, ends) in &draft.ends {
+            let Some(job) = self.jobs.get(id) else { continue };
+            for end in ends {
+                let failure = end.outcome.as_ref().and_then(near::failure);
+                here.ends.extend(failure.map(|failure| (job.name.clone(), failure.clone())));
+                let looks = end.looks.iter().filter(|look| look.check.kind() == SubjectKind::Check);
+                here.looks.extend(looks.cloned());
+            }
+        }
+        here
     }
 
     /// Lets an incident that is open tell of a failure that has its cause there.
@@ -328,21 +380,61 @@ impl Dispatcher {
             return Ok(());
         }
         let last = self.last_looks(here).await?;
+        let graph = self.graph();
         let looked_at = |said: &Opening| {
             last.iter().any(|look| {
                 let blind = look.verdict == Verdict::Unknown
                     && look.check.job_name().is_some_and(|job| said.affected.contains(&job));
-                look.subject.as_str() == said.root || blind
+                // What hangs on it and fails is how anybody knows of it.
+                let child = look.verdict == Verdict::Fail
+                    && Subject::parse(&said.root)
+                        .is_some_and(|root| graph.hangs_on(&look.subject, &root));
+                look.subject.as_str() == said.root || blind || child
             })
         };
         let over = |said: &&Opening| !said.affected.is_empty() && !looked_at(said);
-        let over: Vec<String> =
-            self.open.of_checks().filter(over).map(|said| said.key.clone()).collect();
-        for key in over {
-            let (note, notify) = ("nothing looks at it any more".to_owned(), Vec::new());
+        let over: Vec<(String, Vec<JobName>)> = self
+            .open
+            .of_checks()
+            .filter(over)
+            .map(|said| (said.key.clone(), said.affected.clone()))
+            .collect();
+        for (key, affected) in over {
+            let Some(note) = self.over_for(&affected, here).await? else { continue };
+            let notify = Vec::new();
             self.plan_incident(draft, IncidentChange::Resolve { key, note, notify });
         }
         Ok(())
+    }
+}
+
+/// What is over without a look.
+impl Dispatcher {
+    /// Why an incident that nothing looks at is over: who was hit by it works again, or nobody was but checks
+    /// that are gone. `None` where it goes on.
+    async fn over_for(&self, affected: &[JobName], here: &Here) -> Result<Option<String>> {
+        let mut hit = false;
+        for name in affected {
+            let Some(job) = self.catalog.jobs.get(name) else { continue };
+            if matches!(&*job.work, Work::Health(_)) {
+                continue;
+            }
+            hit = true;
+            let Some(id) = self.state.job_id(name) else { continue };
+            let newest = here.ends.iter().rev().find(|(of, ..)| *of == id);
+            let works = match newest {
+                Some((_, _, outcome)) => outcome.is_success(),
+                None => {
+                    let needs = Needs { newest: 1, bad: None };
+                    let ends = self.ends_before(id, needs, self.last_now).await?;
+                    ends.first().is_some_and(|end| end.verdict == Verdict::Ok)
+                }
+            };
+            if works {
+                return Ok(Some(format!("job {name} works again")));
+            }
+        }
+        Ok((!hit).then(|| "nothing looks at it any more".to_owned()))
     }
 }
 

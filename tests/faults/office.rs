@@ -144,7 +144,6 @@ fn usual(check: &Subject) -> Subject {
         "check/box/shop" => "site/shop.vendor.example",
         "check/box/disk" => "host/disk",
         "check/box/memory" => "host/memory",
-        "check/box/ops" => "credential/google/ops",
         other => other,
     };
     Subject::parse(subject).unwrap()
@@ -278,13 +277,10 @@ impl<'s> Office<'s> {
         let natures = self.settings.credentials.iter();
         let known = Known {
             catalog: Arc::clone(&self.catalog),
-            natures: natures.map(|(name, one)| (name.clone(), Nature::of(one, None))).collect(),
-            standings: self
-                .standings
-                .borrow()
-                .iter()
-                .map(|(n, s)| (n.clone(), s.clone()))
-                .collect(),
+            natures: Arc::new(
+                natures.map(|(name, one)| (name.clone(), Nature::of(one, None))).collect(),
+            ),
+            standings: Arc::clone(&self.standings.borrow()),
         };
         let mut case = snapshot::read(&*self.store, &known, now).await.unwrap();
         for seen in &self.scenario.seen {

@@ -6,6 +6,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 
@@ -20,13 +21,24 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// How long an answer counts.
 const TTL: Duration = Duration::from_mins(2);
 
-const UNIT: &str = "jada-agent.service";
+/// The unit that the daemon runs in, where systemd has one.
+pub(super) const UNIT: &str = "jada-agent.service";
 
 /// What the daemon and its unit say.
 pub(super) async fn look(data_dir: &Path, clock: &dyn Clock) -> Vec<Evidence> {
     let mut all = vec![socket(&data_dir.join("jada.sock"), clock).await];
+    if let Some(at) = last_written(data_dir).filter(|_| all[0].verdict == Verdict::Fail) {
+        all[0].since = at.min(all[0].at);
+    }
     all.extend(unit(clock).await);
     all
+}
+
+/// When the daemon last wrote its store: it was alive then.
+fn last_written(data_dir: &Path) -> Option<Timestamp> {
+    let files = ["jada.db-wal", "jada.db"].map(|name| data_dir.join(name));
+    let times = files.iter().filter_map(|file| file.metadata().ok()?.modified().ok());
+    times.filter_map(|at| Timestamp::try_from(at).ok()).max()
 }
 
 async fn socket(path: &Path, clock: &dyn Clock) -> Evidence {

@@ -5,6 +5,7 @@
 
 mod daemon;
 mod host;
+pub mod near;
 mod standing;
 pub mod stored;
 
@@ -35,9 +36,9 @@ pub struct Known {
     /// The jobs.
     pub catalog: Arc<Catalog>,
     /// What follows from each declared credential.
-    pub natures: BTreeMap<CredentialName, Nature>,
+    pub natures: Arc<BTreeMap<CredentialName, Nature>>,
     /// How they do.
-    pub standings: BTreeMap<CredentialName, Standing>,
+    pub standings: Arc<BTreeMap<CredentialName, Standing>>,
 }
 
 /// Everything that this host knows now.
@@ -62,6 +63,10 @@ pub async fn take(settings: &Settings, clock: &dyn Clock) -> Case {
     }
     for one in daemon::look(&settings.data_dir, clock).await {
         case.board.add(one);
+    }
+    if case.board.fresh(&Subject::unit(daemon::UNIT)).next().is_none() {
+        // Without a unit, somebody starts it by hand.
+        case.mends.insert(Subject::daemon(), "jada-agent".to_owned());
     }
     case.changes.extend(changes);
     case.blind.extend(blind);
@@ -90,7 +95,7 @@ async fn known(
     let exists = folder.path().exists();
     let folder = keyholes.on(folder, &world).await;
     let systemd = (world.environment)("CREDENTIALS_DIRECTORY");
-    let mut known = Known { catalog: Arc::new(catalog), ..Known::default() };
+    let (mut natures, mut standings) = (BTreeMap::new(), BTreeMap::new());
     for (name, declaration) in settings.credentials.iter() {
         let nature = Nature::of(declaration, systemd.as_deref().map(Path::new));
         let record = if exists { folder.read(name) } else { Ok(None) };
@@ -101,17 +106,17 @@ async fn known(
                     let about = Some(Subject::credential(name));
                     changes.push(Change { at: grant.obtained_at, what, about });
                 }
-                known.standings.insert(name.clone(), record.standing);
+                standings.insert(name.clone(), record.standing);
             }
             Ok(None) if nature.has_grant => {
-                known.standings.insert(name.clone(), standing::vacant(now));
+                standings.insert(name.clone(), standing::vacant(now));
             }
             Ok(None) => {}
             Err(evidence) => blind.push(format!("credential {name}: {}", evidence.words)),
         }
-        known.natures.insert(name.clone(), nature);
+        natures.insert(name.clone(), nature);
     }
-    known
+    Known { catalog: Arc::new(catalog), natures: Arc::new(natures), standings: Arc::new(standings) }
 }
 
 /// Evidence of a job file that is not in force as it stands.

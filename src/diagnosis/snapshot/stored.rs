@@ -40,7 +40,7 @@ const LEAST: Duration = Duration::from_mins(10);
 pub fn without(known: &Known, now: Timestamp) -> Case {
     let mut all: Vec<Evidence> = Vec::new();
     let mut case = Case { graph: graph::derive(&known.catalog, &known.natures), ..Case::default() };
-    for (name, standing) in &known.standings {
+    for (name, standing) in known.standings.iter() {
         let Some(nature) = known.natures.get(name) else { continue };
         let node = Subject::credential(name);
         case.deaths.insert(node.clone(), standing.deaths.clone());
@@ -53,7 +53,8 @@ pub fn without(known: &Known, now: Timestamp) -> Case {
     }
     for job in known.catalog.jobs.values() {
         all.extend(held(known, job, now));
-        let facts = JobFacts { allowed: job.policy.freshness, ..JobFacts::default() };
+        let period = job.schedule.period_hint();
+        let facts = JobFacts { allowed: job.policy.freshness, period, ..JobFacts::default() };
         case.jobs.insert(job.name.clone(), facts);
     }
     all.extend(of_files(&known.catalog, now));
@@ -87,7 +88,7 @@ pub async fn read(store: &dyn Store, known: &Known, now: Timestamp) -> Result<Ca
 }
 
 /// A job that a credential holds: it does not even start.
-fn held(known: &Known, job: &Job, now: Timestamp) -> Option<Evidence> {
+pub(super) fn held(known: &Known, job: &Job, now: Timestamp) -> Option<Evidence> {
     let holding = job.bindings.iter().find_map(|binding| {
         let standing = known.standings.get(&binding.credential)?;
         standing.holds(binding, now).then_some((&binding.credential, standing))
@@ -133,7 +134,7 @@ async fn of_job(store: &dyn Store, job: &Job, state: &JobState, case: &mut Case)
 }
 
 /// What the ends of a job's runs say of it, and how many failed in a row.
-fn ends(job: &Job, runs: &[RunRow]) -> (Option<Evidence>, u64) {
+pub(super) fn ends(job: &Job, runs: &[RunRow]) -> (Option<Evidence>, u64) {
     let ends = runs.iter().filter_map(|row| match &row.run.state {
         RunState::Finished { at, outcome } => Some((row, *at, outcome)),
         _ => None,
@@ -217,7 +218,7 @@ fn edits(job: &Job, runs: &[RunRow]) -> Vec<Change> {
 }
 
 /// What a check's newest look says of what it looked at.
-async fn of_look(store: &dyn Store, job: &Job, look: Observation) -> Result<Evidence> {
+pub(super) async fn of_look(store: &dyn Store, job: &Job, look: Observation) -> Result<Evidence> {
     let mut one = Evidence {
         fault: look.fault,
         ttl: (job.schedule.period_hint() * 3).max(LEAST),
@@ -262,7 +263,13 @@ fn of_incident(incident: &Incident, case: &mut Case, now: Timestamp) {
         kind,
         SubjectKind::Job | SubjectKind::Data | SubjectKind::Check | SubjectKind::File
     );
-    if !incident.mend.is_empty() && kind != SubjectKind::Data {
+    // Of a service or the host, the table knows a better command than a look at the logs of who was hit.
+    let shared = matches!(
+        kind,
+        SubjectKind::Site | SubjectKind::Dns | SubjectKind::Network | SubjectKind::Host
+    );
+    let own = shared || matches!(kind, SubjectKind::Data | SubjectKind::Unit);
+    if !incident.mend.is_empty() && !own {
         case.mends.entry(node.clone()).or_insert_with(|| incident.mend.clone());
     }
     let warns = incident.severity == Severity::Warning;
@@ -276,6 +283,8 @@ fn of_incident(incident: &Incident, case: &mut Case, now: Timestamp) {
         since: incident.opened_at,
         text: incident.title.clone(),
         count: incident.count,
+        // Such an incident may itself come from what others said.
+        direct: !shared,
         ..Evidence::new(
             node,
             verdict,
