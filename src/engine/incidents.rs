@@ -13,7 +13,7 @@ use super::judge::Overdue;
 use crate::diagnosis;
 use crate::model::{
     AlertRule, Fault, Incident, IncidentChange, JobName, Observation, Opening, Outcome, RunId,
-    Subject,
+    Severity, Subject,
 };
 use crate::plan::catch_up::words;
 use crate::plan::signature;
@@ -81,6 +81,16 @@ impl Open {
         let from = format!("{root}#");
         let of_root = self.0.range(from.clone()..).take_while(|(key, _)| key.starts_with(&from));
         of_root.map(|(_, said)| said).find(|said| !apart(&said.key))
+    }
+
+    /// Whether a job is told of in the incident of something that it depends on: what holds it or makes it fail
+    /// keeps its data from being fresh, too.
+    pub(super) fn hits(&self, job: &JobName) -> bool {
+        let of_others = |said: &&Opening| {
+            let other = !said.key.starts_with("job/") && !said.key.starts_with(FILE);
+            other && said.severity == Severity::Error
+        };
+        self.0.values().filter(of_others).any(|said| said.affected.contains(job))
     }
 
     /// Those of what checks have seen: at a root that is neither a job nor kept by anybody else.

@@ -284,7 +284,8 @@ impl Dispatcher {
         now: Timestamp,
     ) {
         let Some(job) = self.jobs.get(&id).cloned() else { return };
-        if self.open.of_root(Subject::job(&job.name).as_str()).is_none() {
+        let root = Subject::job(&job.name);
+        if self.open.of_root(root.as_str()).is_none() && !self.open.hits(&job.name) {
             let said = incidents::stale(&job.name, (since, allowed), now, &job.policy.alert);
             self.plan_incident(draft, IncidentChange::Open(said));
         }
