@@ -12,7 +12,8 @@ use super::dispatch::{Anew, Dispatcher, LEASE, Live, STORE_RETRY, pull};
 use super::draft::{self, Draft, Then};
 use super::requests::reply;
 use super::{Refusal, View};
-use crate::kinds::{AttemptContext, Seen, Stop, StopReason};
+use crate::kinds::facts::{Facts, Success};
+use crate::kinds::{AttemptContext, Seen, Stop, StopReason, Work};
 use crate::model::{AttemptNo, Cause, JobId, RunId};
 use crate::plan::tick::{Action, Fate};
 use crate::store::{Applied, Batch};
@@ -134,6 +135,7 @@ impl Dispatcher {
             work: Arc::clone(&job.work),
             setting: Arc::clone(&job.setting),
             output: self.parts.outputs.open(run, no, job.setting.limits.output),
+            facts: self.facts(&job.work),
             seen: seen.clone(),
             stop,
             clock: Arc::clone(&self.parts.clock),
@@ -144,6 +146,16 @@ impl Dispatcher {
         let task = self.attempts.spawn(attempt);
         self.tasks.insert(task.id(), run);
         self.live.insert(run, Live { fence: no, pull, seen, cancelled_by: Vec::new() });
+    }
+
+    /// What an attempt at this work may know.
+    fn facts(&self, work: &Work) -> Facts {
+        let about = work.asks_about().into_iter().filter_map(|name| {
+            let line = self.state.job(self.state.job_id(name)?)?;
+            let (last, known_since) = (line.last_success, line.known_since);
+            Some((name.value.clone(), Success { last, known_since }))
+        });
+        Facts { looked: None, successes: about.collect() }
     }
 
     /// Extends the claims of this incarnation while something is under way.

@@ -11,6 +11,7 @@ use serde_json::{Value as Json, json};
 
 use super::command::Run;
 use super::grant::{Access, Grants};
+use super::health::Kept;
 use super::process::environment;
 use super::{AttemptContext, Leaving, template, wire};
 use crate::model::{Cause, Failure, FailureClass};
@@ -30,6 +31,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) access: &'a Access,
     /// What attempts share of the network.
     pub(super) network: &'a wire::Shared,
+    /// What checks remember of their last looks.
+    pub(super) pulse: &'a Kept,
     /// Whether the daemon is going down.
     pub(super) leaving: &'a Leaving,
 }

@@ -6,6 +6,7 @@
 
 pub mod alert;
 pub mod command;
+pub mod facts;
 pub mod freshness;
 mod given;
 pub mod grant;
@@ -64,6 +65,8 @@ pub struct AttemptContext {
     pub setting: Arc<Setting>,
     /// Where output goes.
     pub output: output::Output,
+    /// What it may know of what is stored.
+    pub facts: facts::Facts,
     /// Where it leaves what it saw on its way to the outcome.
     pub seen: Seen,
     /// Tells when to stop.

@@ -22,7 +22,7 @@ use super::touch::Touch;
 use super::wire;
 use super::{AttemptContext, Leaving, Perform};
 use crate::credentials::keeper::Keeper;
-use crate::model::{CredentialName, Failure, Outcome};
+use crate::model::{CredentialName, Failure, JobName, Outcome};
 use crate::yaml::decode::choice::OneOf;
 use crate::yaml::decode::values::{Entries, ScalarText};
 use crate::yaml::{Code, Decode, Decoder, Located, Node};
@@ -84,6 +84,15 @@ impl Work {
             Self::Command(spec) => Touch::of_run(&spec.run),
             Self::Health(spec) => spec.touches().into_iter().map(|(_, touch)| touch).collect(),
             Self::Sync(spec) => spec.touches(),
+        }
+    }
+
+    /// The jobs whose last success it asks about: [`super::facts::Facts`] tells it.
+    #[must_use]
+    pub fn asks_about(&self) -> Vec<&Located<JobName>> {
+        match self {
+            Self::Command(_) | Self::Sync(_) => Vec::new(),
+            Self::Health(spec) => spec.asks_about(),
         }
     }
 
@@ -168,6 +177,7 @@ pub struct Kinds {
     data_dir: PathBuf,
     inherited: Vec<(OsString, OsString)>,
     network: wire::Shared,
+    pulse: health::Kept,
     leaving: Leaving,
     access: Access,
 }
@@ -181,6 +191,7 @@ impl Kinds {
             data_dir: environment::spelled(data_dir),
             inherited: environment::inherited(),
             network: wire::Shared::default(),
+            pulse: health::Kept::default(),
             leaving: Leaving::default(),
             access: Access::new(keeper, data_dir),
         }
@@ -210,6 +221,7 @@ impl Kinds {
             data_dir: &self.data_dir,
             access: &self.access,
             network: &self.network,
+            pulse: &self.pulse,
             leaving: &self.leaving,
         }
     }

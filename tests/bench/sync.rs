@@ -169,6 +169,7 @@ fn sync(folder: &Path, name: &str, job: &str) -> String {
         work: Arc::new(Work::Sync(Box::new(spec))),
         setting: Arc::new(Setting { working_dir: folder.to_owned(), ..Setting::default() }),
         output: Outputs::at(folder).open(run, 1, None),
+        facts: jada::kinds::facts::Facts::default(),
         seen: jada::kinds::Seen::default(),
         stop,
         clock: Arc::new(SystemClock),

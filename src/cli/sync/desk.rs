@@ -64,6 +64,7 @@ pub(super) async fn ask(session: &mut Session, job: &Job, ask: Ask) -> Result<An
         work: Arc::clone(&job.work),
         setting: Arc::clone(&job.setting),
         output: outputs.open(NO_RUN, 1, None),
+        facts: crate::kinds::facts::Facts::default(),
         seen: crate::kinds::Seen::default(),
         stop,
         clock,

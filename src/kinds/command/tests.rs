@@ -79,6 +79,7 @@ impl Bench {
             work: Arc::new(Work::Command(Box::new(spec.unwrap()))),
             setting: Arc::new(self.setting.clone()),
             output: self.outputs.open(RunId(42), 2, None),
+            facts: crate::kinds::facts::Facts::default(),
             seen: crate::kinds::Seen::default(),
             stop,
             clock: Arc::new(SystemClock),

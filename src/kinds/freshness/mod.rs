@@ -7,7 +7,7 @@
 //! Owns the section, and the judgement over an age. A program that exits with 0 over stale data is seen so,
 //! whatever the cause. Refuses to know when a success itself is too old: that is the planner's.
 
-mod newest;
+pub(super) mod newest;
 mod probes;
 
 use std::time::Duration;
@@ -82,21 +82,19 @@ section! {
     }
 }
 
+impl FreshHttp {
+    /// The credential that it shows.
+    pub(super) fn shown(&self) -> Option<Shown<'_>> {
+        let binding = self.credential.as_ref()?;
+        Some(Shown { binding, address: Some(&self.url), is_read: true })
+    }
+}
+
 impl FreshnessSection {
     /// The credentials that its probe shows.
     #[must_use]
     pub fn shown(&self) -> Vec<Shown<'_>> {
-        match &self.probe {
-            Some(FreshProbe::Http(probe)) => {
-                let shown = probe.credential.as_ref().map(|binding| Shown {
-                    binding,
-                    address: Some(&probe.url),
-                    is_read: true,
-                });
-                shown.into_iter().collect()
-            }
-            _ => Vec::new(),
-        }
+        self.probe.iter().filter_map(FreshProbe::shown).collect()
     }
 
     /// Reports what is wrong in meaning; `known` are the names that the job declares.
@@ -108,13 +106,30 @@ impl FreshnessSection {
         let mut env = inherited_names(&[]);
         env.extend(&known.env);
         let names = Names { env, ..known.clone() };
-        let Some(probe) = &self.probe else { return };
+        if let Some(probe) = &self.probe {
+            probe.check(&names, cx);
+        }
+    }
+}
+
+impl FreshProbe {
+    /// The credential that it shows.
+    pub(super) fn shown(&self) -> Option<Shown<'_>> {
+        match self {
+            Self::Http(probe) => probe.shown(),
+            Self::File(_) | Self::Sql(_) => None,
+        }
+    }
+
+    /// Reports what is wrong in meaning; `names` are all that templates see.
+    pub(super) fn check(&self, names: &Names<'_>, cx: &mut Decoder) {
+        let probe = self;
         let (text, span): (&str, Span) = match probe {
             FreshProbe::File(probe) => (&probe.path, probe.path.span),
             FreshProbe::Sql(probe) => (&probe.sqlite, probe.sqlite.span),
             FreshProbe::Http(probe) => (&probe.url, probe.url.span),
         };
-        template::report(text, span, &names, cx);
+        template::report(text, span, names, cx);
         match probe {
             FreshProbe::Http(probe) if !template::is_template(text) && !is_address(text) => {
                 let message = "this is no address";
@@ -191,7 +206,7 @@ fn stopped(reason: StopReason) -> Outcome {
 }
 
 /// The time of the newest data.
-async fn look(
+pub(super) async fn look(
     probe: &FreshProbe,
     attempt: &AttemptContext,
     around: Surroundings<'_>,

@@ -8,7 +8,7 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 
 /// Reads a time; `None` where it is none.
-pub(super) fn read(text: &str) -> Option<Timestamp> {
+pub(in crate::kinds) fn read(text: &str) -> Option<Timestamp> {
     let text = text.trim();
     if let Ok(number) = text.parse::<f64>() {
         return number_of(number);

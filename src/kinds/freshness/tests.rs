@@ -49,6 +49,7 @@ async fn told(dir: &std::path::Path, run: &str, freshness: &str) -> String {
         work: Arc::new(work(&format!("run: [{run}]"))),
         setting: Arc::new(setting),
         output: outputs.open(RunId(1), 1, None),
+        facts: crate::kinds::facts::Facts::default(),
         seen: crate::kinds::Seen::default(),
         stop,
         clock: Arc::new(clock),

@@ -130,6 +130,7 @@ impl Bench {
             work: Arc::new(work),
             setting: Arc::new(setting),
             output: outputs.open(RunId(42), 1, None),
+            facts: crate::kinds::facts::Facts::default(),
             seen: self.seen.clone(),
             stop,
             clock: Arc::new(SystemClock),

@@ -10,7 +10,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::measure::{Measured, Quantity, Reading};
 use super::probe::{Cause, Found, Verdict};
-use crate::model::{CredentialClass, CredentialName, CredentialState, Fault, Standing};
+use crate::model::{CredentialName, CredentialState, Fault, Standing};
+use crate::plan::signature;
 use crate::yaml::{Code, Decode, Decoder, Located, Node};
 
 /// What it measures: the state, and the time that is left until a known end.
@@ -84,28 +85,10 @@ pub(super) fn read(standing: Option<&Standing>, now: Timestamp) -> Found {
 
 /// What is wrong with a credential that is not well.
 fn fault(standing: &Standing) -> Option<Fault> {
-    use CredentialClass as Class;
     if standing.state == CredentialState::ReauthRequired && standing.generation == 0 {
         return Some(Fault::NoCredential);
     }
-    Some(match standing.class? {
-        Class::ReauthRequired | Class::Revoked | Class::Expired => Fault::InvalidGrant,
-        Class::ReauthPolicy => Fault::Reauthenticate,
-        Class::PrincipalGone => Fault::AccountDisabled,
-        Class::ClockSkew => Fault::ClockSkew,
-        Class::ClientMisconfigured => Fault::InvalidClient,
-        Class::ScopePolicy | Class::ScopeMissing => Fault::Scope,
-        Class::Software => Fault::BadRequest,
-        Class::UnclassifiedRefusal | Class::TokenStale => Fault::Refused,
-        Class::Permission => Fault::PermissionDenied,
-        Class::RateLimited => Fault::Throttled,
-        Class::Quota => Fault::Quota,
-        Class::Unintelligible => Fault::BadAnswer,
-        Class::LocalStore => Fault::Configuration,
-        Class::SourceFailing => Fault::ExecExit,
-        // The words say which: a name, a connection, the server itself.
-        Class::Transient | Class::AmbiguousCommit => return None,
-    })
+    standing.class.map(signature::of_credential)
 }
 
 /// The standing in a few words.
@@ -124,7 +107,7 @@ fn words(standing: &Standing) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::KnownEnd;
+    use crate::model::{CredentialClass, KnownEnd};
 
     #[test]
     fn each_state_has_its_verdict() {

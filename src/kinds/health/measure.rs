@@ -16,6 +16,8 @@ pub(super) enum Quantity {
     Counted,
     /// A size without a whole: `>= 64MiB`.
     Size,
+    /// A share alone: `< 90%`.
+    Share,
     /// A time: `< 500ms`.
     Time,
     /// A plain number: `< 4`.

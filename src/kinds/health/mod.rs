@@ -9,45 +9,57 @@
 //! left behind. What can't be looked at is unknown, never ok. Each check leaves one observation of a run: what
 //! it looked at, how that is, and what is wrong. Refuses to know alerts.
 
+mod age;
 mod condition;
+mod cpu;
 mod credential;
 mod disk;
+mod dns;
 mod fault;
 mod file_age;
 mod http;
+mod kept;
 mod lightsail;
 mod load;
+mod log;
+mod look;
 mod measure;
 mod memory;
 mod plugin;
 mod probe;
+mod processes;
 mod recall;
 mod report;
 mod signed;
 mod spec;
+mod sql;
+mod ssh;
 mod subject;
 mod syntax;
 mod systemd;
 mod tcp;
+mod tls;
 mod which;
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use futures_util::StreamExt;
 use futures_util::stream;
 
+pub(super) use kept::Kept;
 pub use spec::{Check, HealthSpec};
 pub use which::Probe;
 
 use super::given::{Given, Surroundings};
 use super::grant::{self, Access, Grants};
 use super::process::Program;
-use super::wire::{Caller, Network};
+use super::wire::Network;
 use super::{AttemptContext, Stop, StopReason};
 use crate::clock;
-use crate::credentials::keeper::{Refused, Use};
-use crate::model::{Binding, Failure, FailureClass, Fault, Observation, Outcome, Subject};
+use crate::credentials::keeper::Refused;
+use crate::model::{Binding, Failure, FailureClass, Fault, Observation, Outcome};
 use probe::{Cause, Found};
 use report::{Judged, Look};
 
@@ -61,7 +73,8 @@ pub(super) async fn perform(
     around: Surroundings<'_>,
 ) -> Outcome {
     // Only programs get files and variables; of requests, the daemon adds the header.
-    let runs = spec.checks.iter().any(|check| matches!(check.probe, Probe::Command(_)));
+    let is_run = |check: &Check| matches!(check.probe, Probe::Command(_) | Probe::Ssh(_));
+    let runs = spec.checks.iter().any(is_run);
     let bindings = if runs { attempt.setting.bindings.as_ref() } else { &[] };
     let grants = match Grants::take(around.access, bindings, attempt).await {
         Ok(grants) => grants,
@@ -72,8 +85,8 @@ pub(super) async fn perform(
         Err(failure) => return Outcome::Failed(failure),
     };
     let (access, dead) = (around.access, Mutex::new(None));
-    let (network, data_dir) = (around.network.as_ref(), around.data_dir);
-    let round = Round { attempt, given, network, access, data_dir, dead };
+    let (network, kept, data_dir) = (around.network.as_ref(), around.pulse, around.data_dir);
+    let round = Round { attempt, around, given, network, access, kept, data_dir, dead };
     let checks: Vec<_> = spec.checks.iter().map(|check| round.judge(check)).collect();
     let judged: Vec<Option<Judged>> = stream::iter(checks).buffered(ABREAST).collect().await;
     let total = judged.len();
@@ -100,9 +113,12 @@ fn stopped(reason: StopReason, done: usize, total: usize) -> Outcome {
 /// One round of checks.
 struct Round<'a> {
     attempt: &'a AttemptContext,
+    around: Surroundings<'a>,
     given: Given<'a>,
     network: &'a Network,
     access: &'a Access,
+    /// What checks remember.
+    kept: &'a Kept,
     /// Where checks remember what they saw.
     data_dir: &'a Path,
     /// A credential that was refused, and can't be used for now.
@@ -115,7 +131,18 @@ impl Round<'_> {
         let clock = self.attempt.clock.as_ref();
         let start = clock.passed();
         let found = match &check.probe {
-            Probe::Command(probe) => self.plugin(check, probe).await,
+            Probe::Command(probe) => {
+                let argv = self.given.argv(&probe.run);
+                self.plugin(check, argv, &|_, _| None).await
+            }
+            Probe::Ssh(probe) => match self.login(probe) {
+                Ok((login, command)) => {
+                    let argv = ssh::argv(&login, check.timeout, &command);
+                    let odd = |code, said: &str| ssh::odd(&login.host, code, said);
+                    self.plugin(check, Ok(argv), &odd).await
+                }
+                Err(failure) => self.plugin(check, Err(failure), &|_, _| None).await,
+            },
             _ => self.probe(check).await,
         };
         let look = Look { at: clock.now(), took: clock.passed().saturating_sub(start) };
@@ -126,7 +153,7 @@ impl Round<'_> {
     fn leave(&self, check: &Check, judged: Option<&Judged>) {
         let (Some(judged), attempt) = (judged, self.attempt) else { return };
         attempt.seen.push(Observation {
-            check: Subject::check(&attempt.job, &check.name.value),
+            check: self.itself(check),
             subject: self.subject(check, judged),
             at: judged.look.at,
             took: judged.look.took,
@@ -156,68 +183,6 @@ impl Round<'_> {
         })
     }
 
-    async fn try_look(&self, check: &Check) -> Result<Found, Failure> {
-        let clock = self.attempt.clock.as_ref();
-        let wanted = check.wanted();
-        Ok(match &check.probe {
-            Probe::Disk(probe) => disk::read(self.path(&probe.path)?).await,
-            Probe::Memory(_) => memory::read(),
-            Probe::Load(_) => load::read(),
-            Probe::FileAge(probe) => {
-                let path = self.path(&probe.path)?.into();
-                file_age::read(path, wanted.contains(&"exists"), clock.now()).await
-            }
-            Probe::Http(probe) => {
-                let request = self.request(probe)?;
-                let ask = http::Ask {
-                    request: &request,
-                    wanted: &wanted,
-                    clients: &self.network.clients,
-                    output: &self.attempt.output,
-                    clock,
-                };
-                match &probe.credential {
-                    None => http::read(&ask).await,
-                    Some(name) => self.signed(&ask, name).await,
-                }
-            }
-            Probe::Tcp(probe) => {
-                tcp::read(&self.given.render("address", &probe.address)?, clock).await
-            }
-            Probe::Credential(probe) => {
-                let standing = grant::standing(self.access, &probe.0.value);
-                credential::read(standing.as_ref(), clock.now())
-            }
-            Probe::Systemd(probe) => self.unit(check, probe).await?,
-            Probe::Lightsail(probe) => self.instance(check, probe).await?,
-            Probe::Command(_) => unreachable!("plugins are run, not looked at"),
-        })
-    }
-
-    /// A request that shows a credential, by the job's name for it.
-    async fn signed(&self, ask: &http::Ask<'_>, name: &str) -> Found {
-        let caller = match self.caller(name) {
-            Ok(caller) => caller,
-            Err(found) => return found,
-        };
-        let (found, refused) = signed::read(ask, &caller).await;
-        if let Some(refused) = refused {
-            self.is_dead(caller.binding, refused);
-        }
-        found
-    }
-
-    /// Who asks with a credential, by the job's name for it.
-    fn caller(&self, name: &str) -> Result<Caller<'_>, Found> {
-        let bindings = &self.attempt.setting.bindings;
-        let binding = bindings.iter().find(|binding| *binding.name == *name);
-        let (Some(binding), Some(keeper)) = (binding, self.access.keeper()) else {
-            return Err(Found::unknown(format!("nobody here holds the credential `{name}`")));
-        };
-        let whom = Use { job: self.attempt.job.clone(), run: self.attempt.run };
-        Ok(Caller { keeper, binding, whom })
-    }
-
     /// Takes note of a credential that was refused.
     fn is_dead(&self, binding: &Binding, refused: Refused) {
         let failure = grant::blocked(binding, refused, self.attempt.clock.now());
@@ -236,32 +201,17 @@ impl Round<'_> {
         }
     }
 
-    fn path(&self, path: &str) -> Result<String, Failure> {
-        let path = self.given.render("path", path)?;
-        let path = self.attempt.setting.working_dir.join(path);
-        Ok(path.to_string_lossy().into_owned())
-    }
-
-    fn request(&self, probe: &http::HttpProbe) -> Result<http::Request, Failure> {
-        let headers = probe.headers.0.iter().map(|(name, value)| {
-            let value = self.given.render(&format!("headers.{}", name.value), &value.value.0)?;
-            Ok((name.value.clone(), value))
-        });
-        let body = probe.body.as_ref().map(|body| self.given.render("body", body));
-        Ok(http::Request {
-            url: self.given.render("url", &probe.url)?,
-            method: probe.method,
-            headers: headers.collect::<Result<_, Failure>>()?,
-            body: body.transpose()?,
-        })
-    }
-
     /// A plugin is over only when its processes are gone, whoever stops it.
-    async fn plugin(&self, check: &Check, probe: &plugin::PluginProbe) -> Option<Found> {
+    async fn plugin(
+        &self,
+        check: &Check,
+        argv: Result<Vec<OsString>, Failure>,
+        odd: &(dyn Fn(i32, &str) -> Option<Found> + Sync),
+    ) -> Option<Found> {
         let (attempt, setting) = (self.attempt, &self.attempt.setting);
-        let argv = match self.given.argv(&probe.run) {
+        let argv = match argv {
             Ok(argv) => argv,
-            Err(failure) => return Some(Found::unknown(failure.message)),
+            Err(failure) => return Some(Found::blind(failure.message, Fault::Configuration)),
         };
         let program = Program {
             argv,
@@ -273,7 +223,7 @@ impl Round<'_> {
         };
         let (pull, mut stop) = Stop::pair();
         let mut outer = attempt.stop.clone();
-        let run = plugin::read(program, &attempt.output, &mut stop, attempt.clock.as_ref());
+        let run = plugin::read(program, &attempt.output, &mut stop, attempt.clock.as_ref(), odd);
         let watch = async {
             let reason = tokio::select! {
                 reason = outer.pulled() => reason,
@@ -300,6 +250,8 @@ fn too_slow(check: &Check) -> Found {
         Probe::Http(_) | Probe::Tcp(_) => {
             Found::down(format!("no answer within {time}"), Fault::NetTimeout)
         }
+        Probe::Tls(_) => Found::down(format!("no handshake within {time}"), Fault::NetTimeout),
+        Probe::Dns(_) => Found::down(format!("no answer within {time}"), Fault::NameTimeout),
         _ => Found::blind(format!("it could not be read within {time}"), Fault::TimedOut),
     }
 }

@@ -28,23 +28,28 @@ section! {
     }
 }
 
-/// Runs it to its end, which a pulled stop brings about.
+/// Runs it to its end, which a pulled stop brings about. `odd` knows exit codes that no plugin has.
 pub(super) async fn read(
     program: Program<'_>,
     output: &Output,
     stop: &mut Stop,
     clock: &dyn Clock,
+    odd: &(dyn Fn(i32, &str) -> Option<Found> + Sync),
 ) -> Found {
     let mut capture = Capture::seen(output, Scan::keeping(OUTPUT_MAX), Scan::default());
     match process::run(program, &mut capture, stop, clock).await {
-        Ok(exit) => judge(&exit, &capture),
+        Ok(exit) => judge(&exit, &capture, odd),
         Err(SpawnError { class, message }) => {
             Found::Unknown(message, Cause { class, ..Cause::TRANSIENT })
         }
     }
 }
 
-fn judge(exit: &Exit, capture: &Capture<'_>) -> Found {
+fn judge(
+    exit: &Exit,
+    capture: &Capture<'_>,
+    odd: &(dyn Fn(i32, &str) -> Option<Found> + Sync),
+) -> Found {
     let output = String::from_utf8_lossy(capture.stdout.kept());
     let (line, data) = split(&output);
     let said = if line.is_empty() { capture.stderr.last_line().unwrap_or_default() } else { line };
@@ -64,6 +69,9 @@ fn judge(exit: &Exit, capture: &Capture<'_>) -> Found {
         2 => Verdict::Fail,
         3 => Verdict::Unknown,
         code => {
+            if let Some(found) = odd(code, &said) {
+                return found;
+            }
             let why = format!("exit code {code} means nothing for a plugin: {said}");
             return match code {
                 // What a shell says where it can't start a program.

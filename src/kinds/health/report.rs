@@ -81,11 +81,11 @@ pub(super) fn judge(check: &Check, found: Found, look: Look) -> Judged {
     let of_value = || {
         let first = worst.first()?;
         match fault::of_value(&check.probe, first.name, &cause) {
-            Some(Fault::Threshold) if first.missing => Some(Fault::BadAnswer),
+            Some(Fault::Threshold | Fault::Stale) if first.missing => Some(Fault::BadAnswer),
             known => known,
         }
     };
-    let of_words = || fault::of_words(verdict, &cause, &text);
+    let of_words = || fault::of_words(&check.probe, verdict, &cause, &text);
     let known = if own == verdict { cause.fault.or_else(of_value) } else { of_value() };
     let fault = (verdict != Verdict::Ok).then(|| known.unwrap_or_else(of_words));
     Judged { name, verdict, text, cause, fault, look }

@@ -7,21 +7,26 @@ use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
+use super::age::FreshnessProbe;
 use super::condition::{Comparison, Condition};
 use super::measure::Unit;
+use super::sql::Database;
 use super::syntax::Raw;
 use super::which::Probe;
 use crate::kinds::command::Run;
 use crate::kinds::template::{self, Names};
 use crate::kinds::{Shown, Touch};
-use crate::model::CredentialName;
 use crate::model::id::check_name;
+use crate::model::{CredentialName, JobName};
 use crate::yaml::decode::quantity::DurationText;
 use crate::yaml::decode::values::Entries;
 use crate::yaml::{Code, Decode, Decoder, Located, Node, Span, section};
 
 /// Longest time of a check that names none.
 const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The port of an ssh server that names none.
+const SSH: u16 = 22;
 
 section! {
     /// Takes the pulse of hosts and services.
@@ -128,17 +133,33 @@ impl Check {
         self.expect.iter().chain(&self.warn).map(|one| one.value.as_str()).collect()
     }
 
+    /// Reports what is wrong with an age that nobody bounds, and with the way to data.
+    fn check_age(&self, names: &Names<'_>, cx: &mut Decoder) {
+        let Probe::Freshness(probe) = &self.probe else { return };
+        if let Some(data) = probe.of_data() {
+            data.check(names, cx);
+        }
+        if self.expect.is_empty() && self.warn.is_empty() {
+            let message = "nothing says how old it may be";
+            let reported = cx.report(Code::MissingKey, self.name.span, message);
+            reported.help("add `expect: { age: \"< 2h\" }`, or `warn`");
+        }
+    }
+
     /// Adds what is expected where nothing was said. What a host may use is one question, so saying
     /// anything about it replaces the defaults; of a request, each value is a question of its own.
     fn add_defaults(&mut self) {
-        let one_by_one = matches!(self.probe, Probe::Http(_));
         let silent = self.expect.is_empty() && self.warn.is_empty();
-        if !one_by_one && !silent {
+        if !self.probe.is_asked_one_by_one() && !silent {
             return;
         }
-        for default in self.probe.defaults().into_iter().rev() {
-            if !self.expect.iter().any(|own| own.value == default.value) {
-                self.expect.insert(0, default);
+        for (own, defaults) in
+            [(&mut self.expect, self.probe.defaults()), (&mut self.warn, self.probe.warnings())]
+        {
+            for default in defaults.into_iter().rev() {
+                if !own.iter().any(|own| own.value == default.value) {
+                    own.insert(0, default);
+                }
             }
         }
     }
@@ -175,6 +196,20 @@ impl HealthSpec {
         for (text, span) in self.checks.iter().flat_map(|check| check.probe.templates()) {
             template::report(text, span, &names, cx);
         }
+        for check in self.checks.iter() {
+            check.check_age(&names, cx);
+        }
+    }
+
+    /// The jobs whose last success is looked at.
+    pub(in crate::kinds) fn asks_about(&self) -> Vec<&Located<JobName>> {
+        let probes = self.checks.iter().map(|check| &check.probe);
+        probes
+            .filter_map(|probe| match probe {
+                Probe::Freshness(FreshnessProbe::Job(job)) => Some(&job.0),
+                _ => None,
+            })
+            .collect()
     }
 
     /// What its checks touch, each with the check's name.
@@ -183,6 +218,15 @@ impl HealthSpec {
         let of_check = |check: &Check| match &check.probe {
             Probe::Http(probe) => Touch::url(&probe.url).into_iter().collect(),
             Probe::Tcp(probe) => Touch::address(&probe.address).into_iter().collect(),
+            Probe::Tls(probe) => Touch::address(&probe.address).into_iter().collect(),
+            Probe::Ssh(probe) => {
+                let address = format!("{}:{}", probe.host.value, probe.port.unwrap_or(SSH));
+                Touch::address(&address).into_iter().collect()
+            }
+            Probe::Sql(probe) => match &probe.database {
+                Database::Postgres(url) => Touch::url(url).into_iter().collect(),
+                Database::Sqlite(_) => Vec::new(),
+            },
             Probe::Command(probe) => Touch::of_run(&probe.run),
             _ => Vec::new(),
         };
@@ -216,6 +260,15 @@ impl HealthSpec {
                     address: probe.url.as_ref(),
                     is_read: false,
                 }),
+                Probe::Sql(probe) => match &probe.database {
+                    Database::Postgres(url) => Some(Shown {
+                        binding: probe.credential.as_ref()?,
+                        address: Some(url),
+                        is_read: false,
+                    }),
+                    Database::Sqlite(_) => None,
+                },
+                Probe::Freshness(probe) => probe.shown(),
                 _ => None,
             })
             .collect()

@@ -4,23 +4,26 @@
 
 use reqwest::Url;
 
+use super::age::FreshnessProbe;
+use super::dns::{self, DnsProbe};
+use super::log::LogSource;
 use super::report::Judged;
+use super::sql::Database;
 use super::{Check, Probe, Round, tcp};
 use crate::kinds::systemd::full_name;
-use crate::model::Subject;
+use crate::model::{Fault, Subject};
 
 impl Round<'_> {
     /// What a check looked at; the check itself where that has no name, or none that can be told.
     pub(super) fn subject(&self, check: &Check, judged: &Judged) -> Subject {
-        let itself = || Subject::check(&self.attempt.job, &check.name.value);
-        self.named(check, judged).unwrap_or_else(itself)
+        self.named(check, judged).unwrap_or_else(|| self.itself(check))
     }
 
     fn named(&self, check: &Check, judged: &Judged) -> Option<Subject> {
         Some(match &check.probe {
             Probe::Disk(probe) => disk(&self.path(&probe.path).ok()?),
             Probe::Memory(_) => Subject::part("memory"),
-            Probe::Load(_) => Subject::part("load"),
+            Probe::Load(_) | Probe::Cpu(_) => Subject::part("load"),
             Probe::Http(probe) => {
                 let refused = probe.credential.as_ref().filter(|_| judged.lacked_credential());
                 match refused.and_then(|name| self.bound(name)) {
@@ -41,9 +44,42 @@ impl Round<'_> {
             Probe::Systemd(probe) => {
                 Subject::unit(&full_name(&self.given.render("unit", &probe.unit).ok()?))
             }
+            Probe::Tls(probe) => {
+                let address = self.given.render("address", &probe.address).ok()?;
+                Subject::site(tcp::parts(&address)?.0)
+            }
+            Probe::Dns(probe) => self.asked(probe, judged)?,
+            Probe::Process(probe) => Subject::process(probe.named()),
             Probe::Credential(probe) => Subject::credential(&probe.0.value),
-            Probe::FileAge(_) | Probe::Command(_) => return None,
+            Probe::Ssh(probe) => Subject::site(&self.given.render("host", &probe.host).ok()?),
+            Probe::Sql(probe) => match &probe.database {
+                Database::Postgres(url) => site(&self.given.render("postgres", url).ok()?)?,
+                Database::Sqlite(_) => return None,
+            },
+            Probe::Freshness(FreshnessProbe::Job(job)) => Subject::data(&job.0.value),
+            Probe::Log(probe) => match &probe.source {
+                LogSource::Unit(unit) => {
+                    let unit = self.given.render("unit", unit).ok()?;
+                    Subject::unit(&full_name(&unit))
+                }
+                LogSource::File(_) => return None,
+            },
+            Probe::FileAge(_) | Probe::Command(_) | Probe::Freshness(_) => return None,
         })
+    }
+
+    /// A name that is not there is what is wrong; where nobody answers, it is who was asked.
+    fn asked(&self, probe: &DnsProbe, judged: &Judged) -> Option<Subject> {
+        if matches!(judged.fault, Some(Fault::NoSuchName | Fault::Threshold)) {
+            return Some(Subject::site(&self.given.render("name", &probe.name).ok()?));
+        }
+        match &probe.server {
+            None => Some(Subject::dns()),
+            Some(server) => {
+                let server = self.given.render("server", server).ok()?;
+                Some(Subject::site(&dns::host(&server)?.to_string()))
+            }
+        }
     }
 
     /// The credential that the job calls so.

@@ -205,6 +205,7 @@ impl Scalar<'_> {
             Quantity::Bytes => share().or_else(size),
             Quantity::Counted => share().or_else(number),
             Quantity::Size => size(),
+            Quantity::Share => share(),
             Quantity::Time => time(),
             Quantity::Number | Quantity::Status | Quantity::Json => number(),
             Quantity::Plugin => share().or_else(size).or_else(time).or_else(number),
@@ -276,6 +277,7 @@ impl Quantity {
             Self::Bytes => "it like \"< 85%\" or \">= 5GiB\"",
             Self::Counted => "it like \"< 85%\" or \">= 1000\"",
             Self::Size => "it like \">= 64MiB\"",
+            Self::Share => "it like \"< 90%\"",
             Self::Time => "it like \"< 500ms\"",
             Self::Number | Self::Json => "it like \"< 4\"",
             Self::Status => "it like 200, [200, 204], 2xx or \"< 400\"",
@@ -290,6 +292,7 @@ impl Quantity {
             Self::Bytes => "a share or a size",
             Self::Counted => "a share or a number",
             Self::Size => "a size",
+            Self::Share => "a share",
             Self::Time => "a time",
             _ => "a number",
         }
@@ -299,6 +302,7 @@ impl Quantity {
     fn code(self, text: &str) -> Code {
         let bare = number(text).is_some();
         match self {
+            Self::Share => Code::BadShare,
             Self::Bytes | Self::Counted if bare || text.ends_with('%') => Code::BadShare,
             Self::Bytes | Self::Size => Code::BadSize,
             Self::Time => Code::BadDuration,

@@ -58,7 +58,7 @@ pub(super) async fn read(address: &str, clock: &dyn Clock) -> Found {
     }
 }
 
-async fn connect(address: &str) -> io::Result<TcpStream> {
+pub(super) async fn connect(address: &str) -> io::Result<TcpStream> {
     let (host, port) = parts(address).ok_or(io::ErrorKind::InvalidInput)?;
     let found = look_up(host, port).await?;
     TcpStream::connect(found.as_slice()).await

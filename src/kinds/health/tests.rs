@@ -17,13 +17,14 @@ use crate::model::{Cause, JobName, NodeId, Outcome, RunId};
 use crate::yaml::{self, Decode, Decoder, Source};
 
 mod hosts;
+mod mistakes;
 mod seen;
 mod web;
 
 use web::Server;
 
 /// Decodes a section and checks it; what is wrong with it, one line each.
-fn read(text: &str) -> (Option<HealthSpec>, Vec<String>) {
+pub(super) fn read(text: &str) -> (Option<HealthSpec>, Vec<String>) {
     let source = Source::new("job.yaml", text);
     let (documents, found) = yaml::parse(&source);
     assert!(found.is_empty(), "{text}: {found:?}");
@@ -47,18 +48,18 @@ fn read(text: &str) -> (Option<HealthSpec>, Vec<String>) {
     (spec, told.collect())
 }
 
-struct Bench {
-    dir: tempfile::TempDir,
+pub(super) struct Bench {
+    pub(super) dir: tempfile::TempDir,
     outputs: Outputs,
 }
 
 impl Bench {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         Self { outputs: Outputs::at(&dir.path().join("data")), dir }
     }
 
-    fn attempt(&self, text: &str, stop: Stop) -> AttemptContext {
+    pub(super) fn attempt(&self, text: &str, stop: Stop) -> AttemptContext {
         let (spec, told) = read(text);
         assert_eq!(told, Vec::<String>::new(), "{text}");
         let setting = Setting {
@@ -78,19 +79,20 @@ impl Bench {
             work: Arc::new(Work::Health(spec.unwrap())),
             setting: Arc::new(setting),
             output: self.outputs.open(RunId(1), 1, None),
+            facts: crate::kinds::facts::Facts::default(),
             seen: crate::kinds::Seen::default(),
             stop,
             clock: Arc::new(SystemClock),
         }
     }
 
-    async fn run(&self, text: &str) -> Outcome {
+    pub(super) async fn run(&self, text: &str) -> Outcome {
         let (_pull, stop) = Stop::pair();
         Kinds::new(self.dir.path(), None).perform(self.attempt(text, stop)).await
     }
 
     /// Makes one check, and returns its line.
-    async fn line(&self, check: &str) -> String {
+    pub(super) async fn line(&self, check: &str) -> String {
         let outcome = self.run(&format!("checks:\n  - {{ name: it, {check} }}\n")).await;
         let line = self.text().await;
         let line = line.strip_suffix('\n').unwrap();
@@ -99,7 +101,7 @@ impl Bench {
         format!("{verdict} {}", rest.trim_start().strip_prefix("it").unwrap().trim_start())
     }
 
-    async fn text(&self) -> String {
+    pub(super) async fn text(&self) -> String {
         let mut reader = self.outputs.reader(RunId(1), 1);
         let mut all = Vec::new();
         while let Some(piece) = reader.next().await.unwrap() {
@@ -108,7 +110,7 @@ impl Bench {
         String::from_utf8(all).unwrap()
     }
 
-    fn file(&self, name: &str, text: &str) {
+    pub(super) fn file(&self, name: &str, text: &str) {
         std::fs::write(self.dir.path().join(name), text).unwrap();
     }
 }
@@ -333,7 +335,7 @@ fn every_mistake_is_told_at_its_place() {
         "checks: [{ name: a, disk: { path: / } }, { name: a, memory: {} }]",
         "checks: [{ name: a, disk: { path: / }, tcp: { address: 'x:1' } }]",
         "checks: [{ name: a, dsk: { path: / } }]",
-        "checks: [{ name: b, freshness: { job: x }, exect: 5 }]",
+        "checks: [{ name: b, memory: {}, exect: 5 }]",
         "checks: [{ name: a, disk: { path: / }, expect: { usde: '< 85%', latency: '< 5s' } }]",
         "checks: [{ name: a, disk: { path: / }, expect: { used: '< 500ms' }, warn: { free: [] } }]",
         "checks: [{ name: a, memory: { total: 5 } }]",
@@ -358,7 +360,7 @@ fn every_mistake_is_told_at_its_place() {
     J030 "[]" there is nothing to check (add a check: { name: disk, disk: { path: / } })
 
     J022 "{}" the key `name` is missing (add `name:` with a text)
-    J023 "{}" a key that says the probe is missing (add exactly one of `disk`, `memory`, `load`, `file_age`, `http`, `tcp`, `command`, `credential`, `systemd`, `lightsail`)
+    J023 "{}" a key that says the probe is missing (add exactly one of `disk`, `memory`, `load`, `file_age`, `http`, `tcp`, `dns`, `tls`, `cpu`, `process`, `command`, `credential`, `systemd`, `lightsail`, `log`, `sql`, `freshness`, `ssh`)
 
     J026 "Disk" 'D' is not allowed there: use a-z, 0-9, '.', '_' and '-', a letter or digit first
 
@@ -368,7 +370,6 @@ fn every_mistake_is_told_at_its_place() {
 
     J020 "dsk" unknown key `dsk` (did you mean `disk`?)
 
-    J032 "freshness" this version does not run the probe `freshness` yet (it runs `disk`, `memory`, `load`, `file_age`, `http`, `tcp`, `command`, `credential`, `systemd`, `lightsail`)
     J020 "exect" unknown key `exect` (did you mean `expect`?)
 
     J020 "usde" `disk` does not measure `usde` (did you mean `used`?)

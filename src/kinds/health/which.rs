@@ -7,8 +7,12 @@ use super::measure::Quantity;
 use super::probe::Nothing;
 use super::spec::Expectation;
 use super::syntax::{self, Raw};
-use super::{credential, disk, file_age, http, lightsail, load, memory, plugin, systemd, tcp};
+use super::{
+    age, cpu, credential, disk, dns, file_age, http, lightsail, load, log, memory, plugin,
+    processes, sql, ssh, systemd, tcp, tls,
+};
 use crate::kinds::command::Run;
+use crate::kinds::sync::one_value;
 use crate::kinds::template;
 use crate::kinds::wire;
 use crate::yaml::decode::nearest;
@@ -31,6 +35,17 @@ one_of! {
         http => Http(http::HttpProbe),
         /// A TCP connection: its `latency`.
         tcp => Tcp(tcp::TcpProbe),
+        /// A question to a name server: its `answers` as one text, their `count`, the smallest `ttl`, and the
+        /// `latency`.
+        dns => Dns(dns::DnsProbe),
+        /// A server's certificate: whether it is `valid`, the time that is `left` of it and the whole `days`, its
+        /// `issuer`, its `subject` and the `names` that it is for, and the `latency` of the handshake.
+        tls => Tls(tls::TlsProbe),
+        /// This host's processors: the shares `used`, `iowait` and `steal` since the last look.
+        cpu => Cpu(Nothing),
+        /// A program that runs: the `count` of its processes, their `memory` and their share of all processors
+        /// (`cpu`) together, and the `age` of the youngest.
+        process => Process(processes::ProcessProbe),
         /// A program after the convention of monitoring plugins: exit code 0 is ok, 1 warns, 2 fails, others
         /// are unknown. Its `exit` code, its `output`, and what it reports behind `|`, by label.
         command => Command(plugin::PluginProbe),
@@ -45,7 +60,16 @@ one_of! {
         /// service publishes, such as `CPUUtilization`, `StatusCheckFailed`, `BurstCapacityPercentage` or
         /// `NetworkIn` (the bytes of five minutes). Memory and disks are not among them.
         lightsail => Lightsail(lightsail::LightsailProbe),
-        ; not yet freshness
+        /// Lines of a log since the last look: how many there are (`lines`), how many of them count (`matches`), and
+        /// the `last` one that does.
+        log => Log(log::LogProbe),
+        /// A query of a database: the first `value` of its first row, the same as the `age` of a time, how many
+        /// `rows` there are, and the `latency`.
+        sql => Sql(sql::SqlProbe),
+        /// How old the last success of a job is, or data: the `age`.
+        freshness => Freshness(age::FreshnessProbe),
+        /// A command on another host, after the convention of monitoring plugins, through the OpenSSH client.
+        ssh => Ssh(ssh::SshProbe),
     }
 }
 
@@ -60,7 +84,15 @@ impl Probe {
             Self::FileAge(_) => "file_age",
             Self::Http(_) => "http",
             Self::Tcp(_) => "tcp",
+            Self::Dns(_) => "dns",
+            Self::Tls(_) => "tls",
+            Self::Cpu(_) => "cpu",
+            Self::Process(_) => "process",
             Self::Command(_) => "command",
+            Self::Log(_) => "log",
+            Self::Sql(_) => "sql",
+            Self::Freshness(_) => "freshness",
+            Self::Ssh(_) => "ssh",
             Self::Credential(_) => "credential",
             Self::Systemd(_) => "systemd",
             Self::Lightsail(_) => "lightsail",
@@ -76,7 +108,15 @@ impl Probe {
             Self::FileAge(_) => file_age::MEASURES,
             Self::Http(_) => http::MEASURES,
             Self::Tcp(_) => tcp::MEASURES,
+            Self::Dns(_) => dns::MEASURES,
+            Self::Tls(_) => tls::MEASURES,
+            Self::Cpu(_) => cpu::MEASURES,
+            Self::Process(_) => processes::MEASURES,
             Self::Command(_) => plugin::MEASURES,
+            Self::Log(_) => log::MEASURES,
+            Self::Sql(_) => sql::MEASURES,
+            Self::Freshness(_) => age::MEASURES,
+            Self::Ssh(_) => ssh::MEASURES,
             Self::Credential(_) => credential::MEASURES,
             Self::Systemd(_) => systemd::MEASURES,
             Self::Lightsail(_) => lightsail::MEASURES,
@@ -91,12 +131,33 @@ impl Probe {
             Self::Load(_) => load::defaults(),
             Self::Http(_) => http::defaults(),
             Self::Lightsail(_) => lightsail::defaults(),
+            Self::Tls(_) => tls::defaults(),
+            Self::Cpu(_) => cpu::defaults(),
+            Self::Process(_) => processes::defaults(),
+            Self::Log(_) => log::defaults(),
             Self::FileAge(_)
+            | Self::Sql(_)
+            | Self::Freshness(_)
+            | Self::Ssh(_)
             | Self::Tcp(_)
+            | Self::Dns(_)
             | Self::Command(_)
             | Self::Credential(_)
             | Self::Systemd(_) => Vec::new(),
         }
+    }
+
+    /// What should hold where nothing is said.
+    pub(super) fn warnings(&self) -> Vec<Expectation> {
+        match self {
+            Self::Tls(_) => tls::warnings(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether each value is a question of its own, so that an opinion on one leaves the defaults of the others.
+    pub(super) fn is_asked_one_by_one(&self) -> bool {
+        matches!(self, Self::Http(_) | Self::Tls(_) | Self::Process(_))
     }
 
     /// Reads what is expected of the values; what is wrong is reported and left out.
@@ -135,7 +196,7 @@ impl Probe {
         let quantity = match (known, self) {
             (Some((_, quantity)), _) => *quantity,
             // What a plugin reports is known when it has run.
-            (None, Self::Command(_)) => Quantity::Plugin,
+            (None, Self::Command(_) | Self::Ssh(_)) => Quantity::Plugin,
             (None, _) => {
                 let names: Vec<&str> = measures.iter().map(|(name, _)| *name).collect();
                 let help = match nearest(name, names.iter().copied()) {
@@ -153,15 +214,32 @@ impl Probe {
 
     /// Reports addresses that can't be any.
     pub(super) fn check_form(&self, cx: &mut Decoder) {
-        let (text, problem) = match self {
-            Self::Http(probe) => (&probe.url, wire::problem(&probe.url)),
-            Self::Tcp(probe) => (&probe.address, tcp::problem(&probe.address)),
+        type Problem = fn(&str) -> Option<(String, &'static str)>;
+        let texts: Vec<(&Located<String>, Problem)> = match self {
+            Self::Http(probe) => vec![(&probe.url, wire::problem)],
+            Self::Tcp(probe) => vec![(&probe.address, tcp::problem)],
+            Self::Tls(probe) => vec![(&probe.address, tcp::problem)],
+            Self::Dns(probe) => {
+                let name: Problem = match probe.r#type {
+                    dns::RecordType::Ptr => dns::pointer_problem,
+                    _ => dns::name_problem,
+                };
+                let server =
+                    probe.server.iter().map(|server| (server, dns::server_problem as Problem));
+                std::iter::once((&probe.name, name)).chain(server).collect()
+            }
+            Self::Ssh(probe) => vec![(&probe.host, ssh::host_problem)],
             Self::Systemd(probe) => return probe.check_form(cx),
             Self::Lightsail(probe) => return probe.check_form(cx),
+            Self::Sql(sql::SqlProbe { database: sql::Database::Postgres(url), .. }) => {
+                vec![(url, one_value::address_problem)]
+            }
             _ => return,
         };
-        if let Some((message, help)) = problem.filter(|_| !template::is_template(text)) {
-            cx.report(Code::BadAddress, text.span, message).help(help);
+        for (text, problem) in texts {
+            if let Some((message, help)) = problem(text).filter(|_| !template::is_template(text)) {
+                cx.report(Code::BadAddress, text.span, message).help(help);
+            }
         }
     }
 
@@ -184,9 +262,44 @@ impl Probe {
                 }
                 Run::Shell(text) => vec![(text.as_str(), text.span)],
             },
-            Self::Systemd(probe) => vec![(probe.unit.as_str(), probe.unit.span)],
             Self::Lightsail(probe) => probe.templates(),
-            Self::Memory(_) | Self::Load(_) | Self::Credential(_) => Vec::new(),
+            Self::Systemd(probe) => texts([Some(&probe.unit), None, None]),
+            Self::Dns(probe) => texts([Some(&probe.name), probe.server.as_ref(), None]),
+            Self::Tls(probe) => {
+                texts([Some(&probe.address), probe.server_name.as_ref(), probe.ca.as_ref()])
+            }
+            Self::Process(probe) => match probe {
+                processes::ProcessProbe::Pidfile(path) => vec![(path.as_str(), path.span)],
+                processes::ProcessProbe::Name(_) | processes::ProcessProbe::Pattern(_) => {
+                    Vec::new()
+                }
+            },
+            Self::Log(probe) => match &probe.source {
+                log::LogSource::File(text) | log::LogSource::Unit(text) => {
+                    texts([Some(text), None, None])
+                }
+            },
+            Self::Sql(probe) => match &probe.database {
+                sql::Database::Sqlite(text) | sql::Database::Postgres(text) => {
+                    texts([Some(text), None, None])
+                }
+            },
+            Self::Ssh(probe) => {
+                let mut all = texts([Some(&probe.host), Some(&probe.run), probe.user.as_ref()]);
+                all.extend(texts([probe.identity.as_ref(), probe.known_hosts.as_ref(), None]));
+                all
+            }
+            // What freshness looks at has a check of its own.
+            Self::Freshness(_)
+            | Self::Memory(_)
+            | Self::Load(_)
+            | Self::Cpu(_)
+            | Self::Credential(_) => Vec::new(),
         }
     }
+}
+
+/// Texts with their places, where they are given.
+fn texts(texts: [Option<&Located<String>>; 3]) -> Vec<(&str, Span)> {
+    texts.into_iter().flatten().map(|text| (text.as_str(), text.span)).collect()
 }

@@ -27,10 +27,11 @@ mod layout;
 mod ledger;
 mod locked;
 mod map;
+pub(in crate::kinds) mod one_value;
 mod postgres_link;
 #[cfg(test)]
 #[path = "../../../tests/real/postgres.rs"]
-mod postgres_server;
+pub(in crate::kinds) mod postgres_server;
 pub mod progress;
 mod run;
 mod sheets;

@@ -110,6 +110,7 @@ impl Bench {
             work: Arc::new(Work::Sync(Box::new(self::spec(spec)))),
             setting: Arc::new(setting),
             output,
+            facts: crate::kinds::facts::Facts::default(),
             seen: crate::kinds::Seen::default(),
             stop,
             clock: Arc::new(Patient(self.clock.clone())),
@@ -121,6 +122,7 @@ impl Bench {
             data_dir: self.dir.path(),
             access: &access,
             network: &network,
+            pulse: &crate::kinds::health::Kept::default(),
             leaving: &Leaving::default(),
         };
         let tools = self.runtime.block_on(async {

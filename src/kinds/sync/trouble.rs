@@ -121,7 +121,8 @@ impl Trouble {
         self
     }
 
-    fn class(&self) -> FailureClass {
+    /// The class of its failure.
+    pub(super) fn class(&self) -> FailureClass {
         let by_ending = match self.ending {
             Ending::Cancelled => FailureClass::Cancelled,
             Ending::Auth => FailureClass::Unauthorized,

@@ -138,6 +138,7 @@ fn synced(url: &str, file: &Path, dir: &Path, run: i64) -> Duration {
         work: Arc::new(work(&text)),
         setting: Arc::new(Setting { working_dir: dir.to_owned(), ..Setting::default() }),
         output: outputs.open(RunId(run), 1, None),
+        facts: jada::kinds::facts::Facts::default(),
         seen: jada::kinds::Seen::default(),
         stop,
         clock: Arc::new(SystemClock),

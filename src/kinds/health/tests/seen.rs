@@ -9,7 +9,7 @@ use crate::model::Observation;
 
 impl Bench {
     /// Makes these checks, and returns what they leave.
-    pub(super) async fn looks(&self, checks: &str) -> Vec<Observation> {
+    pub(in super::super) async fn looks(&self, checks: &str) -> Vec<Observation> {
         let (_pull, stop) = Stop::pair();
         let attempt = self.attempt(&format!("checks:\n{checks}"), stop);
         let seen = attempt.seen.clone();
@@ -18,7 +18,7 @@ impl Bench {
     }
 
     /// Makes one check, and returns `subject verdict fault`.
-    pub(super) async fn look(&self, check: &str) -> String {
+    pub(in super::super) async fn look(&self, check: &str) -> String {
         let looks = self.looks(&format!("  - {{ name: it, {check} }}\n")).await;
         let [look] = looks.as_slice() else { panic!("{looks:?}") };
         assert_eq!(look.check.as_str(), "check/pulse/it");
