@@ -1,0 +1,235 @@
+//! The origin story with the real daemon: a grant dies behind a sync, is mended, and dies again a week later.
+//! Somebody is told exactly once each time, nobody is asked for what is dead, and the doctor's screen says
+//! what it is, that it is not the first time, and what mends it.
+//!
+//! Time is not bent: each outage is a real one. What the daemon remembers of the first one is then moved a
+//! week into the past, in its store, while it does not run.
+
+#![expect(clippy::unwrap_used, reason = "what surrounds a test fails it")]
+
+#[expect(dead_code, reason = "others look at more of the stand-in")]
+mod fake;
+#[path = "story/hook.rs"]
+mod hook;
+#[expect(dead_code, reason = "others look at more of the site")]
+#[path = "night/site.rs"]
+mod site;
+
+use serde_json::{Value as Json, json};
+
+use hook::Hook;
+use site::Site;
+
+/// The sync of the story and what hangs on the same grant. It is due each half hour; the test does not wait
+/// for that, and runs it by hand in between.
+const JOBS: &str = "\
+name: port-sheet
+schedule: { every: 30m }
+catch_up: none
+freshness: 2h
+alert: { notify: ops }
+credentials: { api: test/one }
+health: { checks: [{ name: api, http: { url: 'URL', credential: api } }] }
+---
+name: report
+alert: { notify: ops }
+credentials: { api: { use: test/one, env: API_TOKEN } }
+command: { run: 'test -n \"$API_TOKEN\"' }
+";
+
+/// A site whose notifier `ops` is the hook.
+fn site(hook: &Hook, jobs: &str) -> Site {
+    let site = Site::new("      rotates: true\n", jobs);
+    let settings = site.text("jada.yaml");
+    let others: Vec<&str> =
+        settings.lines().filter(|line| !line.starts_with("notifiers:")).collect();
+    let ours = format!(
+        "notifiers: {{ ops: {{ webhook: {{ url: '{}' }} }} }}\nalerts: {{ group_wait: 1s }}\n{}\n",
+        hook.url,
+        others.join("\n")
+    );
+    site.put("jada.yaml", &ours);
+    site.server.rotate(true);
+    site.consent();
+    site
+}
+
+/// Lets SQLite change what is remembered, while no daemon runs.
+fn remember(site: &Site, sql: &str) {
+    let db = rusqlite::Connection::open(site.path("var/jada.db")).unwrap();
+    db.execute_batch(sql).unwrap();
+}
+
+fn events(told: &[Json]) -> Vec<String> {
+    told.iter()
+        .map(|one| format!("{} {}", one["key"].as_str().unwrap(), one["event"].as_str().unwrap()))
+        .collect()
+}
+
+/// The grant dies; the first run that needs it finds out. Returns what the hook was told.
+fn dies(site: &Site, hook: &Hook) -> Json {
+    site.server.revoke_all();
+    let calls = site.server.calls();
+    let told = site.told(1, &["run", "port-sheet", "--wait"]);
+    assert!(told.contains("jadactl auth login test/one"), "{told}");
+    let asked = site.server.calls() - calls;
+    assert!((1..=2).contains(&asked), "{asked} calls");
+    site.until("somebody is told", || (!hook.told().is_empty()).then_some(()));
+    let calls = site.server.calls();
+    for job in ["port-sheet", "report", "port-sheet"] {
+        site.told(1, &["run", job, "--wait"]);
+    }
+    assert_eq!(site.server.calls(), calls, "what is dead is not asked again");
+    let told = hook.take();
+    assert_eq!(events(&told), ["credential/test/one opened"], "exactly once");
+    told.into_iter().next().unwrap()
+}
+
+fn is_mended(site: &Site, hook: &Hook) {
+    site.consent();
+    site.until("the recovery is told", || (!hook.told().is_empty()).then_some(()));
+    site.told(0, &["run", "port-sheet", "--wait"]);
+    site.told(0, &["run", "report", "--wait"]);
+    assert_eq!(events(&hook.take()), ["credential/test/one resolved"], "once");
+}
+
+/// What the doctor says, as text of at most twelve lines a root and eighty columns, and as JSON.
+fn doctor(site: &Site) -> (String, Json) {
+    let text = site.told(2, &["doctor"]);
+    let root: Vec<&str> = text.lines().take_while(|line| !line.is_empty()).collect();
+    let root = root
+        .iter()
+        .position(|line| line.starts_with("OTHER") || line.starts_with("WARNING"))
+        .unwrap_or(root.len());
+    assert!(root <= 12, "{text}");
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    let output = site.ctl(&["doctor", "--json"]);
+    assert_eq!(output.status.code(), Some(2));
+    (text, serde_json::from_slice(&output.stdout).unwrap())
+}
+
+fn names_the_cause(site: &Site) {
+    let calls = site.server.calls();
+    let (text, answer) = doctor(site);
+    assert_eq!(site.server.calls(), calls, "the doctor asks nothing of what is dead");
+    let first = text.lines().next().unwrap();
+    assert!(
+        first.starts_with("ROOT CAUSE  credential test/one") && first.ends_with("CONFIRMED"),
+        "{text}"
+    );
+    for part in
+        ["2nd time, spacing 7.0 d", "invalid_grant", "jadactl auth login test/one", "port-sheet"]
+    {
+        assert!(text.contains(part), "{part} is not in\n{text}");
+    }
+    let roots = answer["roots"].as_array().unwrap();
+    assert_eq!(roots.len(), 1, "{answer:#}");
+    assert_eq!(roots[0]["node"], "credential/test/one");
+    for key in
+        ["class", "confidence", "since", "recurrence", "evidence", "affected", "ruled_out", "fix"]
+    {
+        assert!(roots[0].get(key).is_some(), "{key}: {answer:#}");
+    }
+}
+
+#[test]
+fn the_grant_dies_twice_a_week_apart() {
+    let hook = Hook::start();
+    let mut site = site(&hook, JOBS);
+    site.start();
+    site.told(0, &["run", "port-sheet", "--wait"]);
+    let told = dies(&site, &hook);
+    assert_eq!(told["root"], "credential/test/one");
+    assert_eq!(told["fix"], "jadactl auth login test/one");
+    assert_eq!(told["affected"], json!(["port-sheet", "report"]));
+    is_mended(&site, &hook);
+    // A week passes.
+    site.kill();
+    let week = 7 * 24 * 3600 * 1000;
+    remember(
+        &site,
+        &format!(
+            "UPDATE incident SET opened_at = opened_at - {week}, last_seen = last_seen - {week}, \
+         resolved_at = resolved_at - {week};"
+        ),
+    );
+    site.start();
+    site.told(0, &["run", "port-sheet", "--wait"]);
+    let told = dies(&site, &hook);
+    assert_eq!(told["generation"], 1, "another incident, not the old one");
+    site.kill();
+    site.start();
+    names_the_cause(&site);
+    // The daemon that was killed had told it; the next one does not say it again.
+    site.told(1, &["run", "report", "--wait"]);
+    assert_eq!(events(&hook.take()), [""; 0]);
+    site.kill();
+    names_the_cause(&site);
+    site.start();
+    is_mended(&site, &hook);
+}
+
+const FLAKY: &str = "\
+name: flaky
+alert: { failures: 2, within: 1h, notify: ops }
+command: { run: 'test ! -e broken' }
+";
+
+#[test]
+fn exactly_the_second_failure_in_the_window_is_told() {
+    let hook = Hook::start();
+    let mut site = site(&hook, FLAKY);
+    site.start();
+    let run = |site: &Site, broken: bool| {
+        if broken {
+            site.put("broken", "");
+        } else {
+            let _gone = std::fs::remove_file(site.path("broken"));
+        }
+        site.told(i32::from(broken), &["run", "flaky", "--wait"]);
+    };
+    run(&site, true);
+    assert_eq!(site.json(&["incidents"]), [json!(null); 0], "one is none");
+    // A good run in between changes nothing, and neither does a kill.
+    run(&site, false);
+    site.kill();
+    site.start();
+    assert_eq!(site.json(&["incidents"]), [json!(null); 0]);
+    run(&site, true);
+    site.until("somebody is told", || (!hook.told().is_empty()).then_some(()));
+    run(&site, true);
+    let told = hook.take();
+    assert_eq!(told.len(), 1, "{told:#?}");
+    assert_eq!((&told[0]["event"], &told[0]["root"]), (&json!("opened"), &json!("job/flaky")));
+    run(&site, false);
+    site.until("the recovery is told", || (!hook.told().is_empty()).then_some(()));
+    assert_eq!(hook.take()[0]["event"], "resolved");
+}
+
+#[test]
+fn an_outage_that_nobody_could_be_told_of_is_told_as_one() {
+    let hook = Hook::start();
+    let mut site = site(&hook, JOBS);
+    site.start();
+    site.told(0, &["run", "port-sheet", "--wait"]);
+    hook.is_up(false);
+    site.server.revoke_all();
+    site.told(1, &["run", "port-sheet", "--wait"]);
+    site.until("it was tried", || (hook.refused() > 0).then_some(()));
+    let waiting = site.json(&["incidents"]);
+    assert!(waiting[0]["held"][0]["why"].as_str().is_some(), "{waiting:#?}");
+    assert!(site.told(0, &["status"]).contains("not out yet"));
+    site.kill();
+    site.consent();
+    site.start();
+    site.until("it is over", || site.json(&["incidents"]).is_empty().then_some(()));
+    site.kill();
+    hook.is_up(true);
+    // The wait before the next try passes while the daemon is down.
+    remember(&site, "UPDATE outbox SET next_at = 0;");
+    site.start();
+    site.until("somebody is told", || (!hook.told().is_empty()).then_some(()));
+    site.told(0, &["run", "report", "--wait"]);
+    let told = hook.take();
+    assert_eq!(events(&told), ["credential/test/one resolved"], "{told:#?}");
+}
