@@ -125,6 +125,11 @@ fn checks_stand_as_they_were_seen() {
     );
     let status = house.told(&["status"]);
     assert!(status.contains("checks     1 ok, 1 fail; jadactl checks tells more"), "{status}");
+    let explained = house.told(&["explain", "box"]);
+    assert!(
+        explained.contains("1 of its 2 checks are well.") && explained.contains("Check gone: fail"),
+        "{explained}"
+    );
     assert_eq!(house.ctl(&["checks", "nobody"]).status.code(), Some(4));
     let page = house.get("/");
     assert!(page.contains("box/gone") && page.contains("net.refused"), "{page}");

@@ -7,18 +7,21 @@
 use jiff::Timestamp;
 
 use super::answers::App;
-use super::api::{Explanation, Problem};
+use super::api::{ChecksQuery, Explanation, HeldNotice, Problem};
 use super::rows::{next_slot, schedule_words};
-use super::words::{ago, count, span, until};
+use super::words::{ago, count, seen, span, until};
 use crate::model::{
-    Attempt, CatchUpMode, Cause, Failure, Incident, NotRun, Outcome, Overlap, Policy, Run, RunId,
-    RunState, SlotState,
+    Attempt, CatchUpMode, Cause, Failure, Incident, JobName, NotRun, Notification, Outcome,
+    Overlap, Policy, Run, RunId, RunState, SlotState, Verdict,
 };
 use crate::spec::{FileState, Job};
 use crate::store::{JobState, RunQuery, RunRow, SlotQuery, SlotRow};
 
 /// Runs that an explanation looks back at.
 const LOOK_BACK: u32 = 20;
+
+/// Checks that an explanation tells one by one.
+const CHECKS_MAX: usize = 100;
 
 /// Explains a job.
 pub(super) async fn job(app: &App, name: &str) -> Result<Explanation, Problem> {
@@ -48,7 +51,9 @@ pub(super) async fn job(app: &App, name: &str) -> Result<Explanation, Problem> {
             job.file.display()
         ));
     }
+    told.extend(checks(app, &job.name, now).await?);
     told.extend(incidents.iter().map(|incident| incident_line(incident, now)));
+    told.extend(held_notices(app, &incidents, now).await?);
 
     let mut commands = mends(&incidents);
     commands.extend(unrun.iter().flat_map(|slot| held_back(slot, &live)));
@@ -381,6 +386,47 @@ fn incident_line(incident: &Incident, now: Timestamp) -> String {
         count(incident.count, "time"),
         incident.title.trim_end_matches('.')
     )
+}
+
+/// How the job's checks stand: all of them in a sentence, and one for each that is not well.
+async fn checks(app: &App, job: &JobName, now: Timestamp) -> Result<Vec<String>, Problem> {
+    let checks = app.checks(ChecksQuery { job: Some(job.clone()) }).await?;
+    let well = checks.iter().filter(|check| check.verdict == Some(Verdict::Ok)).count();
+    let mut told = Vec::new();
+    if !checks.is_empty() {
+        told.push(format!("{well} of its {} are well.", count(checks.len() as u64, "check")));
+    }
+    for check in checks.iter().take(CHECKS_MAX) {
+        let bad = check.verdict.filter(|verdict| *verdict != Verdict::Ok);
+        let (Some(verdict), Some(since)) = (bad, check.since) else { continue };
+        let seen = seen(check.fault.as_deref(), &check.text);
+        let since = ago(since, now);
+        let word = verdict.word();
+        told.push(format!(
+            "Check {}: {word} since {since}, {}.",
+            check.check,
+            seen.trim_end_matches('.')
+        ));
+    }
+    Ok(told)
+}
+
+/// The messages about these incidents that wait, and why.
+async fn held_notices(
+    app: &App,
+    incidents: &[Incident],
+    now: Timestamp,
+) -> Result<Vec<String>, Problem> {
+    if incidents.is_empty() {
+        return Ok(Vec::new());
+    }
+    let waiting = app.store.notifications(false, super::api::LIMIT_MAX).await?;
+    let about = |row: &&Notification| incidents.iter().any(|one| row.incident == Some(one.id));
+    let held = waiting.iter().filter(about).filter_map(HeldNotice::of).map(|held| {
+        let until = held.until.map(|at| format!(", {}", until(at, now))).unwrap_or_default();
+        format!("{} is not told of it yet ({}): {}{until}.", held.notifier, held.event, held.why)
+    });
+    Ok(held.collect())
 }
 
 /// The commands without repetition: an incident may name one that is given anyway.
