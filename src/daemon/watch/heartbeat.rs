@@ -100,7 +100,65 @@ fn is_untold(oldest: Duration, every: Duration) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::clock::{Clock, SystemClock};
+    use crate::credentials::folder::Folder;
+    use crate::credentials::keeper::Keeper;
+    use crate::credentials::providers::World;
+    use crate::model::{Advance, Progress, Verdict};
+
+    fn figures(oldest: u64) -> Figures {
+        Figures {
+            node: "here".into(),
+            version: "1",
+            at: Timestamp::UNIX_EPOCH,
+            started_at: Timestamp::UNIX_EPOCH,
+            open_incidents: 0,
+            late_checks: 0,
+            undelivered: u64::from(oldest > 0),
+            oldest_undelivered_seconds: oldest,
+        }
+    }
+
+    /// A heart that beats at a port where nobody takes anything.
+    async fn heart(url: &str) -> Heart {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let dir = tempfile::tempdir().unwrap();
+        let (folder, world) = (Folder::at(dir.path()), World::new(Arc::clone(&clock)));
+        let declared = Arc::default();
+        let redactor = Arc::default();
+        let keeper = Keeper::open(&declared, folder, Arc::new(world), redactor).await;
+        Heart::new(Post::to(url, None, keeper, clock).unwrap(), Duration::from_secs(60))
+    }
+
+    #[tokio::test]
+    async fn silence_is_the_message() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let well = Marks { advance: Advance::NONE, outbox: Progress::Waiting { until: None } };
+        let stuck = Marks { outbox: Progress::Over, ..well };
+        let now =
+            |seconds| Moment { wall: Timestamp::UNIX_EPOCH, passed: Duration::from_secs(seconds) };
+        let mut heart = heart(&url).await;
+        for (marks, trouble, oldest) in
+            [(&stuck, None, 0), (&well, Some("disk full"), 0), (&well, None, 3600)]
+        {
+            let found = heart.beat(marks, now(1), (trouble, &figures(oldest))).await;
+            assert_eq!(found.verdict(), Verdict::Ok, "a silent heart has not failed");
+            assert!(listener.accept().is_err(), "nothing was sent");
+            assert_eq!(heart.at, Duration::from_secs(61));
+        }
+        // Nobody listens any more: after three beats that is told here.
+        drop(listener);
+        let mut verdicts = Vec::new();
+        for _ in 0..3 {
+            verdicts.push(heart.beat(&well, now(1), (None, &figures(0))).await.verdict());
+        }
+        assert_eq!(verdicts, [Verdict::Ok, Verdict::Ok, Verdict::Warn]);
+    }
 
     #[test]
     fn a_message_that_does_not_get_out_keeps_it_away() {
