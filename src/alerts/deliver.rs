@@ -196,7 +196,7 @@ impl Deliverer {
     async fn write_down(&mut self) -> store::Result<()> {
         while let Some(ended) = self.unwritten.last() {
             let now = self.ways.world.clock.now();
-            let changes = vec![Change::Outbox(outcome(ended, now))];
+            let changes = vec![Change::Outbox(outcome(&ended.row, &ended.told, now))];
             self.store.commit(Batch { now, changes }).await?;
             if let Some(ended) = self.unwritten.pop() {
                 self.busy.remove(&ended.row.notifier);
@@ -218,8 +218,11 @@ impl Deliverer {
 }
 
 /// What is written of a try that is over.
-fn outcome(ended: &Ended, now: Timestamp) -> OutboxChange {
-    let Ended { row, told } = ended;
+pub(super) fn outcome(
+    row: &Notification,
+    told: &Result<String, Failure>,
+    now: Timestamp,
+) -> OutboxChange {
     let Err(failure) = told else { return OutboxChange::Delivered { row: row.id } };
     // Somebody looks at a test right now, and tries again by hand.
     let next = backoff::next(row, failure, now).filter(|_| row.event != Event::Test);

@@ -20,6 +20,8 @@ pub const LAST_RESORT: &str = "!last-resort";
 pub struct Alerts {
     /// The declared notifiers.
     pub notifiers: BTreeMap<Arc<str>, Notifier>,
+    /// Who is told of what belongs to no job, and of jobs that name nobody.
+    pub notify: Vec<Arc<str>>,
     /// How long an opening waits for its cause, and for others of the same moment.
     pub group_wait: Duration,
     /// After which times people are reminded, each counted from the last telling; the last one again and
@@ -36,11 +38,26 @@ impl Default for Alerts {
         let hours = |hours| Duration::from_hours(hours);
         Self {
             notifiers: BTreeMap::new(),
+            notify: Vec::new(),
             group_wait: Duration::from_secs(30),
             remind: vec![hours(1), hours(4), hours(24)],
             maintenance: Vec::new(),
             last_resort: None,
         }
+    }
+}
+
+impl Alerts {
+    /// Whether a notifier shows this credential.
+    #[must_use]
+    pub fn uses(&self, name: &CredentialName) -> bool {
+        self.notifiers.values().any(|one| match &one.way {
+            Way::Webhook(webhook) => webhook.credential.as_ref() == Some(name),
+            Way::Email(email) => {
+                matches!(&email.login, Some((_, Login::Credential(login))) if login == name)
+            }
+            Way::Command(_) => false,
+        })
     }
 }
 
@@ -203,4 +220,18 @@ pub struct Program {
     pub folder: PathBuf,
     /// The longest that it may take.
     pub timeout: Duration,
+}
+
+/// What is wrong with a mail address, if anything.
+#[must_use]
+pub fn mail_problem(text: &str) -> Option<String> {
+    let parsed = text.parse::<lettre::message::Mailbox>();
+    parsed.err().map(|error| format!("`{text}` is no mail address: {error}"))
+}
+
+/// Whether a name is one of this host, so that what is sent there leaves it not.
+#[must_use]
+pub fn is_this_host(name: &str) -> bool {
+    let address = name.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+    name == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }

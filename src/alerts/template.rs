@@ -16,7 +16,7 @@ use handlebars::{
     RenderErrorReason, Template, no_escape,
 };
 use jiff::Timestamp;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use super::message::{self, Message};
 use crate::model::{Event, Notification, NotificationId, Outbox, Told};
@@ -37,6 +37,8 @@ pub struct Problem {
     pub message: String,
     /// The way out.
     pub help: String,
+    /// Whether it can't be read at all.
+    pub is_syntax: bool,
 }
 
 /// Renders a message.
@@ -46,8 +48,8 @@ pub struct Problem {
 pub fn render(template: &str, message: &Message) -> Result<String, String> {
     let mut values = message.body.clone();
     if let Some(fields) = values.as_object_mut() {
-        for name in SOMETIMES {
-            fields.entry(name).or_insert(Json::Null);
+        for (name, nothing) in SOMETIMES.into_iter().zip([json!([]), json!(0), Json::Null]) {
+            fields.entry(name).or_insert(nothing);
         }
     }
     engine().render_template(template, &values).map_err(|error| match error.reason() {
@@ -68,6 +70,7 @@ pub fn check(template: &str) -> Option<Problem> {
                     message::line(&error.reason().to_string())
                 ),
                 help: "write values as {{title}}, blocks as {{#if affected}} … {{/if}}".to_owned(),
+                is_syntax: true,
             });
         }
     };
@@ -79,7 +82,11 @@ pub fn check(template: &str) -> Option<Problem> {
     check.template(&compiled);
     check.found.or_else(|| {
         let message = render(template, &sample).err()?;
-        Some(Problem { message, help: "{{json NAME}} writes any value".to_owned() })
+        Some(Problem {
+            message,
+            help: "{{json NAME}} writes any value".to_owned(),
+            is_syntax: false,
+        })
     })
 }
 
@@ -111,13 +118,13 @@ fn engine() -> &'static Handlebars<'static> {
         let mut engine = Handlebars::new();
         engine.set_strict_mode(true);
         engine.register_escape_fn(no_escape);
-        engine.register_helper("json", Box::new(json));
+        engine.register_helper("json", Box::new(as_json));
         engine
     })
 }
 
 /// `{{json title}}`: a value as JSON, quotes included.
-fn json(
+fn as_json(
     helper: &Helper<'_>,
     _: &Handlebars<'_>,
     _: &Context,
@@ -220,7 +227,7 @@ impl Check<'_> {
 
     /// The first problem is told: the next ones often follow from it.
     fn report(&mut self, message: String, help: String) {
-        self.found.get_or_insert(Problem { message, help });
+        self.found.get_or_insert(Problem { message, help, is_syntax: false });
     }
 }
 

@@ -10,23 +10,24 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
+use super::alerting::{self, AlertsSection};
 use super::forms::Tried;
 use super::heartbeat::{self, HeartbeatSection};
 use super::names::{self, NameText};
+use super::notifiers::{self, NotifierSection};
 use super::policy::{CatchUpForm, LimitsSection, OverlapForm, RetryForm, TimeoutForm};
 use super::scan::{self, Unreadable};
 use super::schedule::ZoneText;
 use super::settings::{Defaults, Settings};
 use super::{checks, normal, secret};
+use crate::alerts::settings::Alerts;
 use crate::credentials::declare::section::{CredentialSection, PLACE_KEYS};
 use crate::kinds::alert::AlertSection;
 use crate::model::CredentialName;
 use crate::yaml::decode::numbers::{Count, Seconds};
 use crate::yaml::decode::quantity::{DurationText, SizeText};
 use crate::yaml::decode::values::{Entries, ScalarText};
-use crate::yaml::{
-    self, Code, Decode, Decoder, Diagnostic, Located, Node, Source, Value, one_of, section,
-};
+use crate::yaml::{self, Code, Decode, Decoder, Diagnostic, Located, Node, Source, Value, section};
 
 /// The file's usual name.
 pub const FILE: &str = "jada.yaml";
@@ -45,7 +46,9 @@ section! {
         /// Whom jobs may act as, by name. Never a secret: only where it is kept.
         pub credentials: Tried<Entries<Tried<CredentialSection>>>,
         /// Who is told of incidents, by name.
-        pub notifiers: Tried<Entries<NotifierSection>>,
+        pub notifiers: Tried<Entries<Tried<NotifierSection>>>,
+        /// When they are told.
+        pub alerts: Tried<AlertsSection>,
         /// Whom the daemon tells, again and again, that it is alive.
         pub heartbeat: Tried<HeartbeatSection>,
         /// Values of common keys, for jobs that lack them. A key in a job replaces the whole default.
@@ -56,18 +59,6 @@ section! {
         pub retention: Tried<RetentionSection>,
         /// Who this node is.
         pub node: Tried<NodeSection>,
-    }
-}
-
-one_of! {
-    /// How somebody is told.
-    pub enum NotifierSection as "way" {
-        /// An HTTP request.
-        webhook => Webhook(Json),
-        /// A mail.
-        email => Email(Json),
-        /// A program.
-        command => Command(Json),
     }
 }
 
@@ -220,10 +211,13 @@ fn decode(path: &Path, source: &Source, settings: Settings) -> Config {
     }
     let mut masks = Vec::new();
     if !first.broken {
-        for (key, places) in [("credentials", PLACE_KEYS), ("notifiers", &[])] {
+        for (key, places) in [("credentials", PLACE_KEYS), ("notifiers", PLACE_KEYS)] {
             if let Some(entry) = first.root.get(key) {
                 secrets(&entry.value, places, &mut cx, &mut masks);
             }
+        }
+        if let Some(entry) = first.root.get("notifiers") {
+            notifiers::secret_urls(&entry.value, &mut cx, &mut masks);
         }
         if let Some(defaults) = first.root.get("defaults") {
             checks::secrets(&defaults.value, &mut cx, &mut masks);
@@ -277,13 +271,16 @@ fn apply(section: &SettingsSection, root: &Node<'_>, settings: &mut Settings, cx
         check_store(store, cx);
     }
     credentials(section, root, settings, cx);
-    notifiers(section, settings, cx);
     limits(section, settings, cx);
     settings.heartbeat =
         section.heartbeat.as_ref().and_then(|section| heartbeat::read(section, settings, cx));
     if let Some(defaults) = section.defaults.as_ref() {
         let hash = root.get("defaults").map_or(0, |entry| normal::hash(&entry.value));
         settings.defaults = Defaults { section: defaults.clone(), hash };
+    }
+    // Defaults name notifiers, and windows are read in the default zone.
+    alerting(section, settings, cx);
+    if let Some(defaults) = section.defaults.as_ref() {
         checks::defaults(defaults, settings, cx);
     }
     if let Some(node) = section.node.as_ref() {
@@ -375,7 +372,9 @@ fn unused(
     let told = entries.iter().filter_map(|entry| {
         let name = CredentialName::parse(&entry.key).ok()?;
         let beats = settings.heartbeat.as_ref().and_then(|beat| beat.credential.as_ref());
-        let idle = settings.credentials.contains_key(&name) && beats != Some(&name);
+        let idle = settings.credentials.contains_key(&name)
+            && beats != Some(&name)
+            && !settings.alerts.uses(&name);
         let at = idle.then_some(entry.key_span)?;
         let message = format!("no job uses the credential `{name}`");
         let mut told = Diagnostic::new(Code::UnusedCredential, source, at, message);
@@ -385,16 +384,31 @@ fn unused(
     told.collect()
 }
 
-/// Names of notifiers. That they do nothing yet is said of each.
-fn notifiers(section: &SettingsSection, settings: &mut Settings, cx: &mut Decoder) {
-    for (name, _) in section.notifiers.iter().flat_map(|entries| &entries.0) {
+/// Whom people are told by, and when. The name of a notifier with a mistake is kept: who names it is not to
+/// blame.
+fn alerting(section: &SettingsSection, settings: &mut Settings, cx: &mut Decoder) {
+    let mut declared = Vec::new();
+    for (name, notifier) in section.notifiers.iter().flat_map(|entries| &entries.0) {
         if names::check(&name.value, name.span, cx).is_some() {
             settings.notifiers.push(name.value.clone());
+            declared.extend(notifier.as_ref().map(|notifier| (name.clone(), notifier.clone())));
         }
-        let message = format!("this version tells `{}` no incidents yet", name.value);
-        let help = "until a later version does, see them with `jadactl incidents`";
-        cx.report(Code::NotDelivered, name.span, message).help(help);
     }
+    let root = settings.root.clone();
+    let credentials = settings.credentials.keys().chain(&settings.refused_credentials);
+    let known = notifiers::Known {
+        root: &root,
+        names: settings.notifiers.iter().map(String::as_str).collect(),
+        credentials: credentials.map(CredentialName::as_str).collect(),
+    };
+    let mut alerts = Alerts::default();
+    alerts.notifiers = notifiers::read(&declared, &known, cx);
+    alerts.notify = alerts.notifiers.keys().cloned().collect();
+    if let Some(section) = section.alerts.as_ref() {
+        let zone = settings.defaults.zone();
+        alerting::read(section, (&mut alerts, &known.names), (&root, &zone), cx);
+    }
+    settings.alerts = Arc::new(alerts);
 }
 
 fn limits(section: &SettingsSection, settings: &mut Settings, cx: &mut Decoder) {

@@ -10,6 +10,7 @@
 //! (`kinds/`). Reads files, and nothing else of the world: no clock, no async. Writes nothing but the copies
 //! of accepted files (`kept`).
 
+mod alerting;
 mod bindings;
 mod catalog;
 mod check;
@@ -28,6 +29,7 @@ mod kept;
 mod load;
 mod names;
 mod normal;
+mod notifiers;
 mod paths;
 pub mod policy;
 mod scan;

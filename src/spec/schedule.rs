@@ -195,6 +195,11 @@ fn report(asked: &Asked, error: &CompileError, cx: &mut Decoder) {
 }
 
 impl Asked {
+    /// A cron expression outside of a job, and where it stands.
+    pub(super) fn of_cron(spec: TriggerSpec, when: Span) -> Self {
+        Self { spec, when, end: None }
+    }
+
     /// The place of a part of a cron expression, if it is written in the file as it reads.
     pub(super) fn part(&self, whole: Span, part: &Range<usize>, source: &Source) -> Span {
         let When::Cron(text) = &self.spec.when else { return whole };

@@ -14,6 +14,7 @@ use jiff::tz::TimeZone;
 use super::config::DefaultsSection;
 use super::hash::Hash;
 use super::heartbeat::Heartbeat;
+use crate::alerts::settings::Alerts;
 use crate::credentials::declare::Declaration;
 use crate::model::CredentialName;
 
@@ -34,6 +35,8 @@ pub struct Settings {
     pub(super) refused_credentials: Vec<CredentialName>,
     /// Names of the declared notifiers.
     pub notifiers: Vec<String>,
+    /// Whom people are told by, and when.
+    pub alerts: Arc<Alerts>,
     /// What holds for jobs that lack a key.
     pub(super) defaults: Defaults,
     /// Whom the daemon tells that it is alive.
@@ -111,6 +114,7 @@ impl Settings {
             credentials: Arc::default(),
             refused_credentials: Vec::new(),
             notifiers: Vec::new(),
+            alerts: Arc::default(),
             defaults: Defaults::none(),
             heartbeat: None,
             limits: Limits::default(),

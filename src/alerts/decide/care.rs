@@ -6,11 +6,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{Decision, View, is_news, waits};
+use super::{Decision, LOST_AFTER, View, is_news, waits};
 use crate::alerts::settings::LAST_RESORT;
 use crate::model::{
-    Blame, Event, IncidentChange, Notification, NotificationId, Opening, OutboxChange, Subject,
-    Told,
+    Blame, Event, IncidentChange, Notification, Opening, OutboxChange, Subject, Told,
 };
 use crate::store::Change;
 
@@ -18,10 +17,11 @@ use crate::store::Change;
 pub(super) fn take(view: &View<'_>, busy: &BTreeSet<Arc<str>>, decision: &mut Decision) {
     for row in view.outbox.rows.iter().filter(|row| view.fails(row) && waits(row)) {
         decision.alter(fall_back(view, row));
+        if let (Some(Blame::Line), Some(since)) = (row.blame, row.tried_since) {
+            decision.wake(Some(since + LOST_AFTER).filter(|at| *at > view.now));
+        }
     }
-    for rows in unheard(view) {
-        decision.alter(rows);
-    }
+    decision.alter(unheard(view));
     open(view, decision);
     close(view, busy, decision);
 }
@@ -60,42 +60,32 @@ fn fall_back(view: &View<'_>, row: &Notification) -> Option<OutboxChange> {
 }
 
 /// Incidents of which nobody could be told although all was tried: the last resort is told.
-fn unheard(view: &View<'_>) -> Vec<Option<OutboxChange>> {
+fn unheard(view: &View<'_>) -> Vec<OutboxChange> {
     let mut found = Vec::new();
     for incident in &view.outbox.incidents {
         let rows = view.outbox.rows.iter().filter(|row| row.incident == Some(incident.id));
         let rows: Vec<&Notification> = rows.filter(|row| is_news(row.event)).collect();
-        let begun =
-            rows.iter().rposition(|row| row.event == Event::Resolved).map_or(0, |at| at + 1);
-        let begun = &rows[begun..];
-        let lost = |row: &&Notification| row.state == Told::GivenUp || view.fails(row);
+        let end = rows.iter().rposition(|row| row.event == Event::Resolved && !waits(row));
+        let begun = rows[end.map_or(0, |at| at + 1)..].iter();
+        let begun: Vec<_> = begun
+            .filter(|row| row.state != Told::Dropped && row.event != Event::Resolved)
+            .collect();
         let helped = begun.iter().any(|row| &*row.notifier == LAST_RESORT);
-        if let (Some(first), false, true) = (begun.first(), helped, begun.iter().all(lost)) {
-            found.push(last_resort(view, first, decided_origin(first)));
+        // Somebody in the chain may still help.
+        let helps = || begun.iter().any(|row| fall_back(view, row).is_some());
+        let lost = begun.iter().all(|row| view.is_lost(row));
+        if let (Some(first), true, false) = (begun.first(), lost, helped)
+            && !helps()
+        {
+            found.push(OutboxChange::Write {
+                incident: first.incident,
+                notifier: LAST_RESORT.into(),
+                event: Event::Opened,
+                origin: Some(first.origin.unwrap_or(first.id)),
+            });
         }
     }
     found
-}
-
-fn decided_origin(row: &Notification) -> NotificationId {
-    row.origin.unwrap_or(row.id)
-}
-
-fn last_resort(
-    view: &View<'_>,
-    row: &Notification,
-    origin: NotificationId,
-) -> Option<OutboxChange> {
-    // Somebody in the chain may still help.
-    if view.outbox.rows.iter().any(|row| view.fails(row) && fall_back(view, row).is_some()) {
-        return None;
-    }
-    Some(OutboxChange::Write {
-        incident: row.incident,
-        notifier: LAST_RESORT.into(),
-        event: Event::Opened,
-        origin: Some(origin),
-    })
 }
 
 /// Opens the incident of a notifier that fails.
@@ -103,7 +93,7 @@ fn open(view: &View<'_>, decision: &mut Decision) {
     for (notifier, rows) in &view.by_notifier {
         let name: &str = notifier;
         let failing =
-            rows.iter().filter(|row| waits(row) && row.blame.is_some() && view.fails(row));
+            rows.iter().filter(|row| waits(row) && row.blame.is_some() && view.is_lost(row));
         let Some(row) = failing.max_by_key(|row| row.tries) else { continue };
         let key = Subject::notifier(name).to_string();
         if name == LAST_RESORT || is_open(view, &key) {

@@ -17,6 +17,8 @@ mod care;
 mod hush;
 mod queue;
 mod remind;
+#[cfg(test)]
+mod tests;
 mod thread;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,8 +37,12 @@ use crate::store::Change;
 /// A row is tried for so long.
 pub const TRIED_FOR: Duration = Duration::from_hours(24);
 
-/// Tries after which a notifier that does not answer is said to fail.
+/// Tries after which others help a notifier that does not answer.
 const FAILS_AFTER: u32 = 3;
+
+/// A notifier that does not answer for so long is an incident of its own, and what nobody else could be told
+/// either goes to the last resort.
+const LOST_AFTER: Duration = Duration::from_mins(5);
 
 /// What is to be done.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -166,6 +172,14 @@ impl<'a> View<'a> {
             Some(Blame::Line) => teller.tries >= FAILS_AFTER,
         };
         waits(teller) && (tried || !self.knows(&teller.notifier))
+    }
+
+    /// Whether a row fails for so long that nobody can be expected to hear of it.
+    fn is_lost(&self, row: &Notification) -> bool {
+        let teller = self.teller(row);
+        let since = teller.tried_since.unwrap_or(self.now);
+        let long = teller.blame != Some(Blame::Line) || since + LOST_AFTER <= self.now;
+        row.state == Told::GivenUp || (self.fails(row) && long)
     }
 
     /// When the oldest row was written that waits for nothing but its delivery.

@@ -10,6 +10,8 @@ mod read;
 pub mod section;
 pub mod texts;
 
+pub use read::secret_place;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;

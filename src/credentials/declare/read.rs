@@ -57,6 +57,12 @@ impl CredentialSection {
     }
 }
 
+/// The place of a secret, wherever else in the settings it stands; `root` is the folder that relative paths
+/// start at.
+pub fn secret_place(place: &Place, root: &Path, cx: &mut Decoder) -> SecretPlace {
+    Reading { root, cx }.place(place)
+}
+
 impl Reading<'_> {
     fn provider(&mut self, section: &ProviderSection) -> Option<Provider> {
         Some(match section {
