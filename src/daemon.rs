@@ -7,6 +7,7 @@ mod data_dir;
 mod left_over;
 mod signals;
 mod systemd;
+mod telling;
 mod watch;
 
 use std::io::{IsTerminal, Write};
@@ -23,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use data_dir::DataDir;
 
+use crate::alerts::desk::Desk;
 use crate::clock::{Clock, SystemClock};
 use crate::credentials::folder::Folder;
 use crate::credentials::keeper::Keeper;
@@ -201,7 +203,8 @@ async fn serve(
     let (view, viewed) = shown::channel(Arc::new(View::default()));
     let (reload, asked) = mpsc::channel(16);
     let engine = Handle::new(requests, viewed);
-    let server = server(settings, data, (store, &engine), &outputs, &clock).await?;
+    let desk = telling::desk(settings, store, &clock);
+    let server = server(data, (settings, &desk), (store, &engine), &outputs).await?;
     let address = server.address();
     let shutdown = CancellationToken::new();
     let keeper = keeper(settings, data, &clock, outputs.redactor()).await;
@@ -223,8 +226,17 @@ async fn serve(
     )
     .while_held(data.held());
     let (drain, stopping) = shown::channel(Drain::No);
-    let (_outbox, delivering) = shown::channel(Progress::Waiting { until: None });
-    let ground = watch::Ground { store, clock: &clock, engine: &engine, data_dir: &data.path };
+    let (outbox, delivering) = shown::channel(Progress::Waiting { until: None });
+    let deliverer = telling::deliverer(&desk, (&data.path, &keeper), outputs.redactor(), outbox);
+    let telling = tokio::spawn(deliverer.run(shutdown.clone()));
+    let ring = telling::ring(engine.clone(), desk.bell);
+    let ground = watch::Ground {
+        store,
+        clock: &clock,
+        engine: &engine,
+        data_dir: &data.path,
+        notify: &settings.alerts.notify,
+    };
     let heart = heart(settings, &keeper, &clock);
     let (mut beat, own) = watch::start(ground, delivering, heart, node_name(settings));
     let (keep, bytes) = (keep(settings), settings.retention.bytes);
@@ -236,6 +248,7 @@ async fn serve(
             () = sweep => {}
             () = follow => {}
             () = own.run() => {}
+            () = ring => {}
         }
     }));
     let door = tokio::spawn(server.serve(shutdown.clone()));
@@ -249,23 +262,23 @@ async fn serve(
     dispatcher.run(stopping, beat.every, |advance| beat.beat(advance)).await;
     shutdown.cancel();
     signals.abort();
-    let _ended = tokio::join!(errands, door, tending);
+    let _ended = tokio::join!(errands, door, tending, telling);
     finish(copies, clock.as_ref()).await;
     data.check_held()
 }
 
 /// The door, which has its socket and address, and does not answer yet.
 async fn server(
-    settings: &Settings,
     data: &DataDir,
+    (settings, desk): (&Settings, &Desk),
     (store, engine): (&Arc<dyn Store>, &Handle),
     outputs: &Outputs,
-    clock: &Arc<dyn Clock>,
 ) -> Result<web::Server> {
     let parts = web::Parts {
         store: Arc::clone(store),
         engine: engine.clone(),
-        clock: Arc::clone(clock),
+        clock: Arc::clone(&desk.clock),
+        desk: desk.clone(),
         outputs: outputs.clone(),
         socket: data.path.join("jada.sock"),
         listen: Some(settings.listen),

@@ -9,10 +9,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jada::clock::SimClock;
+use jada::alerts::desk::Desk;
+use jada::clock::{Clock, SimClock};
 use jada::engine::{Handle, View};
 use jada::kinds::output::Outputs;
 use jada::model::{Cause, FailureClass, Outcome, RunId, RunState};
+use jada::store::Store;
 use jada::store::sqlite::Sqlite;
 use jada::web::api::{
     IncidentsQuery, OutputQuery, PauseOrder, ProblemKind, RunWord, RunsQuery, SlotsQuery, WaitQuery,
@@ -313,10 +315,13 @@ fn parts(socket: &Path) -> Parts {
     let (requests, _) = tokio::sync::mpsc::channel(1);
     let view = tokio::sync::watch::Sender::new(Arc::new(View::default()));
     let dir = socket.parent().unwrap();
+    let store: Arc<dyn Store> = Arc::new(Sqlite::open(dir.join("jada.db")).unwrap());
+    let clock: Arc<dyn Clock> = Arc::new(SimClock::at(at(NOW)));
     Parts {
-        store: Arc::new(Sqlite::open(dir.join("jada.db")).unwrap()),
+        store: store.clone(),
         engine: Handle::new(requests, view.subscribe()),
-        clock: Arc::new(SimClock::at(at(NOW))),
+        clock: clock.clone(),
+        desk: Desk { store, clock, alerts: Arc::default(), bell: Arc::default() },
         outputs: Outputs::at(dir),
         socket: socket.into(),
         listen: None,
@@ -388,7 +393,7 @@ async fn a_patient_client_waits_for_the_daemon_to_come_up() {
 #[tokio::test]
 async fn a_failed_store_is_a_problem_and_no_panic() {
     let stage = Stage::new().await;
-    jada::store::Store::close(stage.store.as_ref()).await.unwrap();
+    Store::close(stage.store.as_ref()).await.unwrap();
     let error = stage.client().status().await.unwrap_err();
     assert!(error.to_string().contains("the store is closed"), "{error}");
 }

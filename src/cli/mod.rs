@@ -20,6 +20,7 @@ mod runs;
 mod status;
 mod sync;
 mod table;
+mod telling;
 mod validate;
 mod when;
 
@@ -90,6 +91,10 @@ enum Verb {
     Doctor(doctor::DoctorArgs),
     Checks(checks::ChecksArgs),
     Metrics(metrics::MetricsArgs),
+    Alerts(telling::AlertsArgs),
+    Ack(telling::AckArgs),
+    Silence(telling::SilenceArgs),
+    Notify(telling::NotifyArgs),
     Auth(auth::Args),
     Sync(sync::Args),
 }
@@ -155,6 +160,10 @@ fn run(session: &mut Session, verb: Verb) -> Result<Exit> {
         Verb::Doctor(args) => doctor::run(session, &args),
         Verb::Checks(args) => session.online(async |s, c| checks::checks(s, c, args).await),
         Verb::Metrics(args) => session.online(async |s, c| metrics::metrics(s, c, args).await),
+        Verb::Alerts(args) => session.online(async |s, c| telling::alerts(s, c, args).await),
+        Verb::Ack(args) => session.online(async |s, c| telling::ack(s, c, args).await),
+        Verb::Silence(args) => session.online(async |s, c| telling::silence(s, c, args).await),
+        Verb::Notify(args) => session.online(async |s, c| telling::notify(s, c, args).await),
         Verb::Auth(args) => auth::run(session, args),
         Verb::Sync(args) => sync::run(session, args),
     }

@@ -3,13 +3,11 @@
 //! Owns the keys: the group wait, reminders, maintenance windows, the last resort. Refuses to know whom
 //! (`notifiers`) and how (`alerts`) anybody is told.
 
-use std::borrow::Cow;
 use std::path::Path;
 use std::time::Duration;
 
 use jiff::civil::{DateTime, Time, Weekday};
 use jiff::tz::TimeZone;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::forms::Tried;
 use super::names::NameText;
@@ -19,64 +17,28 @@ use super::schedule::{self, Asked, CronText, ZoneText};
 use crate::alerts::maintenance::{Begins, Ends, Window};
 use crate::alerts::settings::Alerts;
 use crate::credentials::declare::texts::SomeText;
+use crate::kinds::alert::Remind;
 use crate::plan::schedule::{Moment, TriggerSpec, When};
 use crate::yaml::decode::quantity::DurationText;
 use crate::yaml::decode::values::{Entries, OneOrMany};
-use crate::yaml::{Code, Decode, Decoder, Located, Node, Span, one_of, section, words};
+use crate::yaml::{Code, Decoder, Located, Span, one_of, section, words};
 
 section! {
     /// When people are told.
     pub struct AlertsSection {
         /// Who is told of what belongs to no job, and of jobs that name nobody: every notifier where it is not
         /// given.
-        pub notify: Option<OneOrMany<Located<NameText>>>,
+        pub notify: Option<Located<OneOrMany<Located<NameText>>>>,
         /// How long an opening waits for its cause, and for others of the same moment: `30s` where it is not
         /// given.
         pub group_wait: Option<Located<DurationText>>,
         /// After which times people are reminded of what goes on, the last one again and again: `[1h, 4h, 24h]`
         /// where it is not given; or `never`.
-        pub remind: Option<Reminders>,
+        pub remind: Option<Remind>,
         /// When nobody is told of what begins.
         pub maintenance: Entries<Tried<MaintenanceSection>> = Entries(Vec::new()),
         /// What is run when no notifier can be reached.
         pub last_resort: Option<LastResortSection>,
-    }
-}
-
-/// Times of reminders; empty is never.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Reminders(pub Vec<Duration>);
-
-impl Decode for Reminders {
-    const EXPECTS: &'static str = "times such as [1h, 4h, 24h], or never";
-
-    fn decode(node: &Node<'_>, cx: &mut Decoder) -> Option<Self> {
-        if cx.written(node).as_deref() == Some("never") {
-            return Some(Self(Vec::new()));
-        }
-        let times = OneOrMany::<Located<DurationText>>::decode(node, cx)?;
-        if let Some(soon) = times.0.iter().find(|time| time.value.0 < Duration::from_mins(1)) {
-            let message = "this is sooner than a minute";
-            cx.report(Code::OutOfRange, soon.span, message).help("write 1m or more");
-            return None;
-        }
-        Some(Self(times.0.into_iter().map(|time| time.value.0).collect()))
-    }
-}
-
-impl JsonSchema for Reminders {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "Reminders".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let one = generator.subschema_for::<DurationText>();
-        let many = generator.subschema_for::<Vec<DurationText>>();
-        json_schema!({ "anyOf": [{ "const": "never" }, one, many] })
     }
 }
 
@@ -156,7 +118,12 @@ pub(super) fn read(
     cx: &mut Decoder,
 ) {
     if let Some(given) = &section.notify {
-        alerts.notify = notifiers::named(given, names, cx);
+        if given.value.0.is_empty() {
+            let message = "nobody is told of what belongs to no job, such as a bad file";
+            let help = "name a notifier, or leave the key out: every notifier is told then";
+            cx.report(Code::NotDelivered, given.span, message).help(help);
+        }
+        alerts.notify = notifiers::named(&given.value, names, cx);
     }
     if let Some(wait) = &section.group_wait {
         if wait.value.0 > GROUP_WAIT_MAX {

@@ -14,6 +14,7 @@ use super::api::{
 };
 use super::rows::{attempt_item, job_item, next_slot, run_item_now, slot_item, slot_states};
 use super::{api, is_undelivered, words};
+use crate::alerts::desk::Desk;
 use crate::clock::Clock;
 use crate::engine::{Handle, Refusal};
 use crate::kinds::output::Outputs;
@@ -34,6 +35,7 @@ pub(super) struct App {
     pub(super) store: Arc<dyn Store>,
     pub(super) engine: Handle,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) desk: Desk,
     pub(super) outputs: Outputs,
     /// Cancelled when the server stops: every stream and wait ends.
     pub(super) stop: CancellationToken,

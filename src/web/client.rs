@@ -19,7 +19,11 @@ use super::api::{
     OutputQuery, PauseOrder, Problem, RunDetail, RunItem, RunsQuery, Sample, SlotItem, SlotsQuery,
     Status, Triggered, WaitQuery,
 };
-use crate::model::RunId;
+use super::telling::{
+    AckOrder, NotificationItem, NotificationsQuery, NotifierItem, SilenceItem, SilenceOrder,
+    TestStarted,
+};
+use crate::model::{IncidentId, NotificationId, RunId, SilenceId};
 
 /// The longest that a daemon may take for one answer; waits answer within half of it.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -192,6 +196,46 @@ impl Client {
         let request = self.http.request(Method::GET, url).timeout(DEADLINE);
         let text = self.send(request).await?.text().await;
         text.map_err(|error| broken(&self.socket, &error))
+    }
+
+    /// Who can be told.
+    pub async fn notifiers(&self) -> Result<Vec<NotifierItem>> {
+        self.get(&["notifiers"], ()).await
+    }
+
+    /// Sends a test to a notifier.
+    pub async fn test_notifier(&self, name: &str) -> Result<TestStarted> {
+        self.post(&["notifiers", name, "test"], ()).await
+    }
+
+    /// What is to be told, and was.
+    pub async fn notifications(&self, query: NotificationsQuery) -> Result<Vec<NotificationItem>> {
+        self.get(&["notifications"], query).await
+    }
+
+    /// One row of the outbox.
+    pub async fn notification(&self, id: NotificationId) -> Result<NotificationItem> {
+        self.get(&["notifications", &id.to_string()], ()).await
+    }
+
+    /// Silences in force.
+    pub async fn silences(&self) -> Result<Vec<SilenceItem>> {
+        self.get(&["silences"], ()).await
+    }
+
+    /// Begins a silence.
+    pub async fn silence(&self, order: &SilenceOrder) -> Result<SilenceItem> {
+        self.post(&["silences"], order).await
+    }
+
+    /// Ends a silence now.
+    pub async fn end_silence(&self, id: SilenceId) -> Result<Done> {
+        self.post(&["silences", &id.to_string(), "end"], ()).await
+    }
+
+    /// Notes that somebody knows of an incident.
+    pub async fn acknowledge(&self, id: IncidentId, order: AckOrder) -> Result<Done> {
+        self.post(&["incidents", &id.to_string(), "ack"], order).await
     }
 
     /// What is going on with a job.

@@ -23,6 +23,7 @@ mod output;
 mod page;
 mod rows;
 mod server;
+pub mod telling;
 mod under_way;
 pub mod words;
 
@@ -36,6 +37,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, UnixListener};
 use tokio_util::sync::CancellationToken;
 
+use crate::alerts::desk::Desk;
 use crate::clock::Clock;
 use crate::engine::Handle;
 use crate::kinds::output::Outputs;
@@ -52,6 +54,8 @@ pub struct Parts {
     pub engine: Handle,
     /// Time.
     pub clock: Arc<dyn Clock>,
+    /// Where orders about the outbox go.
+    pub desk: Desk,
     /// What attempts print.
     pub outputs: Outputs,
     /// The socket, `DATA_DIR/jada.sock`.
@@ -129,6 +133,7 @@ impl Server {
             store: parts.store,
             engine: parts.engine,
             clock: parts.clock,
+            desk: parts.desk,
             outputs: parts.outputs,
             stop: CancellationToken::new(),
         };

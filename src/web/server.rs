@@ -45,7 +45,11 @@ where
 /// What the socket offers: all of it.
 pub(super) fn everything(app: Arc<App>) -> Router {
     let stamp = middleware::from_fn_with_state(app.clone(), stamp);
-    let router = reads().merge(private_reads()).merge(orders()).fallback(no_such_address);
+    let router = reads()
+        .merge(private_reads())
+        .merge(orders())
+        .merge(super::telling::routes())
+        .fallback(no_such_address);
     router.layer(stamp).with_state(app)
 }
 

@@ -121,7 +121,7 @@ codes! {
     BothDayFields = "J074" Warning "both day fields of a cron expression are set";
     CrowdedMinute = "J075" Warning "many jobs are due in one minute";
     RuleNeverFires = "J076" Warning "an alert rule can never fire";
-    NotDelivered = "J077" Warning "this version does not deliver it yet";
+    NotDelivered = "J077" Warning "nobody is told of something";
     NoJob = "J078" Warning "a file has no job in it";
     Overlooked = "J079" Warning "a folder in the jobs folder is not read";
     DstMoves = "J080" Warning "a DST change moves a slot";

@@ -108,7 +108,7 @@ fn site(url: &str, declared: &str) -> Site {
     let site = Site::new("", &JOB.replace("URL", url));
     let settings = format!(
         "credentials:\n  google/ops:\n    hosts: ['127.0.0.1']\n    {declared}\n\
-         notifiers: {{ ops: {{ command: {{ run: [wall] }} }} }}\n"
+         notifiers: {{ ops: {{ command: {{ run: [id] }} }} }}\n"
     );
     site.put("jada.yaml", &settings);
     site

@@ -69,7 +69,7 @@ impl Site {
         site.put("secret", SECRET);
         site.put("key", KEY);
         let settings = format!(
-            "notifiers: {{ ops: {{ command: {{ run: [wall] }} }} }}\ncredentials:\n  test/one:\n    hosts: ['127.0.0.1']\n    \
+            "notifiers: {{ ops: {{ command: {{ run: [id] }} }} }}\ncredentials:\n  test/one:\n    hosts: ['127.0.0.1']\n    \
              oauth2:\n      token_url: {}\n      client_id: {CLIENT}\n      client_secret: {{ file: secret }}\n      \
              scopes: [a]\n{more}  key/two:\n    hosts: ['127.0.0.1']\n    static: {{ bearer: {{ file: key }} }}\n",
             site.server.url("/token"),

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jada::alerts::desk::Desk;
 use jada::clock::{Clock, SimClock};
 use jada::engine::{Handle, Refusal, Request, View};
 use jada::kinds::output::Outputs;
@@ -105,6 +106,12 @@ impl Stage {
             store: store.clone(),
             engine: Handle::new(requests, view.subscribe()),
             clock: Arc::new(clock.clone()),
+            desk: Desk {
+                store: store.clone(),
+                clock: Arc::new(clock.clone()),
+                alerts: Arc::clone(&settings.alerts),
+                bell: Arc::default(),
+            },
             outputs: outputs.clone(),
             socket: settings.data_dir.join(api::SOCKET),
             listen: Some("127.0.0.1:0".parse().unwrap()),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::{Decision, LOST_AFTER, View, is_news, waits};
 use crate::alerts::settings::LAST_RESORT;
 use crate::model::{
-    Blame, Event, IncidentChange, Notification, Opening, OutboxChange, Subject, Told,
+    Blame, Event, Incident, IncidentChange, Notification, Opening, OutboxChange, Subject, Told,
 };
 use crate::store::Change;
 
@@ -22,6 +22,7 @@ pub(super) fn take(view: &View<'_>, busy: &BTreeSet<Arc<str>>, decision: &mut De
         }
     }
     decision.alter(unheard(view));
+    decision.alter(unaddressed(view));
     open(view, decision);
     close(view, busy, decision);
 }
@@ -86,6 +87,26 @@ fn unheard(view: &View<'_>) -> Vec<OutboxChange> {
         }
     }
     found
+}
+
+/// Incidents that go on and that nobody was named for: whoever hears of such things is told.
+fn unaddressed(view: &View<'_>) -> Vec<OutboxChange> {
+    let nobody = |incident: &&Incident| {
+        let rows = view.outbox.rows.iter().rev().filter(|row| row.incident == Some(incident.id));
+        let mut since = rows.take_while(|row| row.event != Event::Resolved);
+        incident.resolved_at.is_none()
+            && incident.acknowledged.is_none()
+            && !since.any(|row| is_news(row.event))
+    };
+    let written = view.outbox.incidents.iter().filter(nobody).flat_map(|incident| {
+        view.alerts.notify.iter().map(|notifier| OutboxChange::Write {
+            incident: Some(incident.id),
+            notifier: Arc::clone(notifier),
+            event: Event::Opened,
+            origin: None,
+        })
+    });
+    written.collect()
 }
 
 /// Opens the incident of a notifier that fails.

@@ -346,3 +346,26 @@ async fn retry_after_is_heeded() {
     stage.pass(11 * MINUTE).await;
     assert_eq!(stage.told(), ["0:40:00 ops opened site/a"]);
 }
+
+/// What names nobody is told to whoever hears of such things: nothing fails in silence.
+#[tokio::test]
+async fn what_names_nobody_is_told_as_well() {
+    let mut alerts = settings(&["ops"]);
+    alerts.notify = vec!["ops".into()];
+    let mut stage = Stage::new(alerts).await;
+    stage.notify(&[]);
+    stage.open("file/jobs.d/a.yaml").await;
+    stage.pass(MINUTE).await;
+    stage.close("file/jobs.d/a.yaml", "the file is valid").await;
+    stage.pass(MINUTE).await;
+    stage.open("file/jobs.d/a.yaml").await;
+    stage.pass(MINUTE).await;
+    assert_eq!(
+        stage.told(),
+        [
+            "0:00:30 ops opened file/jobs.d/a.yaml",
+            "0:01:00 ops resolved file/jobs.d/a.yaml",
+            "0:02:30 ops opened file/jobs.d/a.yaml",
+        ]
+    );
+}

@@ -36,6 +36,8 @@ pub(super) struct Ground<'a> {
     pub(super) engine: &'a Handle,
     /// The data folder.
     pub(super) data_dir: &'a Path,
+    /// Who is told of what belongs to no job.
+    pub(super) notify: &'a [Arc<str>],
 }
 
 /// The beat that systemd hears, and the looks of the daemon at itself.
@@ -52,7 +54,7 @@ pub(super) fn start(
         engine: ground.engine.clone(),
         advance: advanced,
         data_dir: ground.data_dir.to_owned(),
-        notify: Vec::new(),
+        notify: ground.notify.to_vec(),
         awake: Arc::new(own::since_boot),
         delivering: delivering.clone(),
         heart,

@@ -1,0 +1,60 @@
+//! The wiring of the outbox: who takes orders about it, and who delivers it.
+//!
+//! Owns what both stand on. Refuses to know what they do.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::sync::{Notify, watch};
+
+use crate::alerts::deliver::{Deliverer, Parts};
+use crate::alerts::desk::Desk;
+use crate::alerts::send::Ways;
+use crate::clock::Clock;
+use crate::credentials::keeper::Keeper;
+use crate::credentials::providers::World;
+use crate::credentials::redact::Redactor;
+use crate::engine::Handle;
+use crate::model::Progress;
+use crate::spec::Settings;
+use crate::store::Store;
+
+/// Who takes orders about the outbox.
+pub(super) fn desk(settings: &Settings, store: &Arc<dyn Store>, clock: &Arc<dyn Clock>) -> Desk {
+    Desk {
+        store: Arc::clone(store),
+        clock: Arc::clone(clock),
+        alerts: Arc::clone(&settings.alerts),
+        bell: Arc::new(Notify::new()),
+    }
+}
+
+/// Who delivers it.
+pub(super) fn deliverer(
+    desk: &Desk,
+    (data, keeper): (&Path, &Arc<Keeper>),
+    redactor: Arc<Redactor>,
+    progress: watch::Sender<Progress>,
+) -> Deliverer {
+    Deliverer::new(Parts {
+        store: Arc::clone(&desk.store),
+        ways: Ways {
+            alerts: Arc::clone(&desk.alerts),
+            data: data.to_owned(),
+            keeper: Some(Arc::clone(keeper)),
+            world: World::new(Arc::clone(&desk.clock)),
+            redactor,
+        },
+        bell: Arc::clone(&desk.bell),
+        progress,
+    })
+}
+
+/// Rings the bell whenever the scheduler has written something: an incident may be in it.
+pub(super) async fn ring(engine: Handle, bell: Arc<Notify>) {
+    loop {
+        let seen = engine.view().changes;
+        bell.notify_one();
+        engine.changed(seen).await;
+    }
+}
