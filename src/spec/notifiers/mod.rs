@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use super::forms::Short;
 use super::names::{CredentialText, NameText};
-use crate::yaml::decode::numbers::Seconds;
 use crate::alerts::settings::{
     self, Email, Form, Given, Login, Notifier, Program, Rate, Tls, Way, Webhook,
 };
@@ -23,6 +22,7 @@ use crate::credentials::declare::section::Place;
 use crate::credentials::declare::{SecretPlace, secret_place};
 use crate::model::CredentialName;
 use crate::yaml::decode::nearest;
+use crate::yaml::decode::numbers::Seconds;
 use crate::yaml::decode::values::OneOrMany;
 use crate::yaml::{Code, Decoder, Located, Node, Span};
 pub(super) use sections::{

@@ -48,7 +48,7 @@ section! {
 }
 
 /// A text, or the place where it is kept.
-pub type GivenForm = Short<Located<String>, PlaceSection>;
+pub(crate) type GivenForm = Short<Located<String>, PlaceSection>;
 
 section! {
     /// An HTTP request.
