@@ -38,7 +38,7 @@ use crate::kinds::Kinds;
 use crate::kinds::output::Outputs;
 use crate::kinds::post::Post;
 use crate::kinds::process;
-use crate::model::{NodeId, Progress};
+use crate::model::NodeId;
 use crate::plan::state::Seats;
 use crate::spec::config::{self, Config};
 use crate::spec::{self, Catalog, Kept, Settings};
@@ -226,17 +226,10 @@ async fn serve(
     )
     .while_held(data.held());
     let (drain, stopping) = shown::channel(Drain::No);
-    let (outbox, delivering) = shown::channel(Progress::Waiting { until: None });
-    let deliverer = telling::deliverer(&desk, (&data.path, &keeper), outputs.redactor(), outbox);
-    let telling = tokio::spawn(deliverer.run(shutdown.clone()));
+    let whom = (&*data.path, &keeper, outputs.redactor());
+    let (telling, delivering) = telling::start(&desk, whom, &shutdown);
     let ring = telling::ring(engine.clone(), desk.bell);
-    let ground = watch::Ground {
-        store,
-        clock: &clock,
-        engine: &engine,
-        data_dir: &data.path,
-        notify: &settings.alerts.notify,
-    };
+    let ground = ground(settings, data, (store, &engine), &clock);
     let heart = heart(settings, &keeper, &clock);
     let (mut beat, own) = watch::start(ground, delivering, heart, node_name(settings));
     let (keep, bytes) = (keep(settings), settings.retention.bytes);
@@ -265,6 +258,17 @@ async fn serve(
     let _ended = tokio::join!(errands, door, tending, telling);
     finish(copies, clock.as_ref()).await;
     data.check_held()
+}
+
+/// What the watch stands on.
+fn ground<'a>(
+    settings: &'a Settings,
+    data: &'a DataDir,
+    (store, engine): (&'a Arc<dyn Store>, &'a Handle),
+    clock: &'a Arc<dyn Clock>,
+) -> watch::Ground<'a> {
+    let notify = &settings.alerts.notify;
+    watch::Ground { store, clock, engine, data_dir: &data.path, notify }
 }
 
 /// The door, which has its socket and address, and does not answer yet.

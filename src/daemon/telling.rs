@@ -6,6 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use crate::alerts::deliver::{Deliverer, Parts};
 use crate::alerts::desk::Desk;
@@ -29,14 +31,14 @@ pub(super) fn desk(settings: &Settings, store: &Arc<dyn Store>, clock: &Arc<dyn 
     }
 }
 
-/// Who delivers it.
-pub(super) fn deliverer(
+/// Starts who delivers it, until the daemon stops; how far they are is shown.
+pub(super) fn start(
     desk: &Desk,
-    (data, keeper): (&Path, &Arc<Keeper>),
-    redactor: Arc<Redactor>,
-    progress: watch::Sender<Progress>,
-) -> Deliverer {
-    Deliverer::new(Parts {
+    (data, keeper, redactor): (&Path, &Arc<Keeper>, Arc<Redactor>),
+    shutdown: &CancellationToken,
+) -> (JoinHandle<()>, watch::Receiver<Progress>) {
+    let (progress, shown) = watch::channel(Progress::Waiting { until: None });
+    let deliverer = Deliverer::new(Parts {
         store: Arc::clone(&desk.store),
         ways: Ways {
             alerts: Arc::clone(&desk.alerts),
@@ -47,7 +49,8 @@ pub(super) fn deliverer(
         },
         bell: Arc::clone(&desk.bell),
         progress,
-    })
+    });
+    (tokio::spawn(deliverer.run(shutdown.clone())), shown)
 }
 
 /// Rings the bell whenever the scheduler has written something: an incident may be in it.

@@ -6,7 +6,7 @@ use jada::credentials::declare::SecretPlace;
 use jada::model::{Blame, Told};
 use serde_json::{Value as Json, json};
 
-use crate::receiver::Receiver;
+use crate::receiver::{Received, Receiver};
 use crate::stage::{Stage, alerts, by, webhook};
 
 fn stage(url: &str, form: Form) -> Stage {
@@ -80,7 +80,7 @@ async fn a_refusal_is_told_through_another_notifier_and_without_the_secret() {
     let mut stage = Stage::new(alerts(vec![("ops", ops), ("mail", mail)]));
     stage.open("credential/google/ops").await;
     stage.pass(50).await;
-    let helped: Vec<Json> = helps.received().iter().map(|one| one.json()).collect();
+    let helped: Vec<Json> = helps.received().iter().map(Received::json).collect();
     let roots: Vec<_> = helped.iter().map(|one| one["root"].as_str().unwrap()).collect();
     assert_eq!(roots, ["credential/google/ops", "notifier/ops"]);
     let title = helped[1]["title"].as_str().unwrap();
@@ -149,7 +149,7 @@ async fn pagerduty_pairs_beginning_and_end() {
     stage.clock.advance(std::time::Duration::from_secs(10));
     stage.close("job/short").await;
     stage.pass(60).await;
-    let events: Vec<Json> = receiver.received().iter().map(|one| one.json()).collect();
+    let events: Vec<Json> = receiver.received().iter().map(Received::json).collect();
     let actions: Vec<_> = events.iter().map(|one| one["event_action"].as_str().unwrap()).collect();
     assert_eq!(actions, ["trigger", "resolve", "trigger", "resolve"]);
     let dedup = events[0]["dedup_key"].as_str().unwrap();

@@ -1,6 +1,6 @@
 //! Mail through a real server: aiosmtpd, which takes, refuses, puts off and dawdles by the recipient's name.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, mpsc};
@@ -39,7 +39,8 @@ fn python() -> Option<PathBuf> {
     }
     let required = std::env::var("JADA_TEST_SMTP").is_ok_and(|word| word == "required");
     assert!(!required, "no aiosmtpd at {}", python.display());
-    eprintln!("skipped: no aiosmtpd in the target folder; .ci/run installs it");
+    writeln!(std::io::stderr(), "skipped: no aiosmtpd in the target folder; .ci/run installs it")
+        .unwrap();
     None
 }
 

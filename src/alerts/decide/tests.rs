@@ -19,7 +19,7 @@ const HOUR: u64 = 3600;
 /// A beginning is told once, after its group wait, and its end at once.
 #[tokio::test]
 async fn a_beginning_and_an_end() {
-    let mut stage = Stage::new(settings(&["ops"])).await;
+    let mut stage = Stage::new(settings(&["ops"]));
     stage.open("job/a").await;
     stage.pass(10 * MINUTE).await;
     stage.open("job/a").await;
@@ -32,7 +32,7 @@ async fn a_beginning_and_an_end() {
 /// The cause itself does not wait.
 #[tokio::test]
 async fn a_confirmed_root_is_told_at_once() {
-    let mut stage = Stage::new(settings(&["ops"])).await;
+    let mut stage = Stage::new(settings(&["ops"]));
     stage.open("credential/google").await;
     stage.pass(MINUTE).await;
     assert_eq!(stage.told(), ["0:00:00 ops opened credential/google"]);
@@ -41,7 +41,7 @@ async fn a_confirmed_root_is_told_at_once() {
 /// kuma-6046, kuma-7436: sent once while the network was the thing that was down, and forgotten.
 #[tokio::test]
 async fn kuma_6046_what_could_not_be_sent_is_sent_later() {
-    let mut stage = Stage::new(settings(&["ops"])).await;
+    let mut stage = Stage::new(settings(&["ops"]));
     stage.answer("ops", Answer::Silent);
     stage.open("site/a").await;
     stage.pass(3 * HOUR).await;
@@ -55,7 +55,7 @@ async fn kuma_6046_what_could_not_be_sent_is_sent_later() {
 /// gatus: an outage that ended before its message got out was never told.
 #[tokio::test]
 async fn gatus_lost_trigger_an_outage_that_ended_is_one_message() {
-    let mut stage = Stage::new(settings(&["ops"])).await;
+    let mut stage = Stage::new(settings(&["ops"]));
     stage.answer("ops", Answer::Silent);
     stage.open("site/a").await;
     stage.pass(HOUR).await;
@@ -72,7 +72,7 @@ async fn gatus_lost_trigger_an_outage_that_ended_is_one_message() {
 /// am-2754, am-3034, am-226: the end of what was silenced after it had been told never came.
 #[tokio::test]
 async fn am_2754_an_end_is_told_through_a_silence() {
-    let mut stage = Stage::new(settings(&["ops"])).await;
+    let mut stage = Stage::new(settings(&["ops"]));
     stage.open("job/a").await;
     stage.pass(MINUTE).await;
     stage.silence("job/*", 5 * HOUR).await;
@@ -85,7 +85,7 @@ async fn am_2754_an_end_is_told_through_a_silence() {
 /// What begins under a silence waits for its end, and is not told at all where it is over by then.
 #[tokio::test]
 async fn only_a_beginning_is_silenced() {
-    let mut stage = Stage::new(settings(&["ops"])).await;
+    let mut stage = Stage::new(settings(&["ops"]));
     stage.silence("job/*", HOUR).await;
     stage.open("job/a").await;
     stage.open("job/b").await;
@@ -117,7 +117,7 @@ async fn kuma_2846_leaving_maintenance_tells_only_what_differs() {
         ends: Ends::At("10:00".parse().unwrap()),
         zone: jiff::tz::TimeZone::UTC,
     }];
-    let mut stage = Stage::new(alerts).await;
+    let mut stage = Stage::new(alerts);
     stage.open("job/before").await;
     stage.pass(20 * MINUTE).await;
     stage.open("job/inside").await;
@@ -137,7 +137,7 @@ async fn kuma_2846_leaving_maintenance_tells_only_what_differs() {
 /// kuma-4779: 2,800 monitors were 28,000 messages.
 #[tokio::test]
 async fn kuma_4779_a_storm_is_one_message() {
-    let mut stage = Stage::new(settings(&["ops"])).await;
+    let mut stage = Stage::new(settings(&["ops"]));
     for one in 0..280 {
         stage.open(&format!("check/net/{one:03}")).await;
     }
@@ -153,7 +153,7 @@ async fn kuma_4779_a_storm_is_one_message() {
 /// More messages than a notifier takes wait, and go out together; none is dropped.
 #[tokio::test]
 async fn what_is_beyond_the_limit_becomes_a_digest() {
-    let mut stage = Stage::new(settings(&["ops"])).await;
+    let mut stage = Stage::new(settings(&["ops"]));
     for one in 0..60 {
         stage.open(&format!("job/{one:02}")).await;
         stage.pass(40).await;
@@ -168,7 +168,7 @@ async fn what_is_beyond_the_limit_becomes_a_digest() {
 /// Reminders come later and later, and none for what somebody knows of.
 #[tokio::test]
 async fn reminders_back_off_and_end_with_an_acknowledgement() {
-    let mut stage = Stage::new(settings(&["ops"])).await;
+    let mut stage = Stage::new(settings(&["ops"]));
     stage.open("job/a").await;
     stage.pass(80 * HOUR).await;
     stage.acknowledge("job/a").await;
@@ -191,7 +191,7 @@ async fn reminders_back_off_and_end_with_an_acknowledgement() {
 
 #[tokio::test]
 async fn a_job_may_ask_for_no_reminders() {
-    let mut stage = Stage::new(settings(&["ops"])).await;
+    let mut stage = Stage::new(settings(&["ops"]));
     let opening = Opening { remind: Some(Vec::new()), ..stage.opening("job/a") };
     stage.open_as(opening).await;
     stage.pass(80 * HOUR).await;
@@ -201,7 +201,7 @@ async fn a_job_may_ask_for_no_reminders() {
 /// The effect of a cause that is known by now is not told; where it was, its end is.
 #[tokio::test]
 async fn an_effect_of_a_known_cause_is_not_told() {
-    let mut stage = Stage::new(settings(&["ops"])).await;
+    let mut stage = Stage::new(settings(&["ops"]));
     stage.open("job/late").await;
     stage.pass(MINUTE).await;
     stage.open("job/early").await;
@@ -224,7 +224,7 @@ async fn an_effect_of_a_known_cause_is_not_told() {
 /// What comes and goes is told once, and then when it is calm.
 #[tokio::test]
 async fn flapping_is_told_once() {
-    let mut stage = Stage::new(settings(&["ops"])).await;
+    let mut stage = Stage::new(settings(&["ops"]));
     stage.open("job/a").await;
     stage.pass(5 * MINUTE).await;
     stage.flap("job/a", true).await;
@@ -244,7 +244,7 @@ async fn flapping_is_told_once() {
 /// A warning that becomes an error is told again, once.
 #[tokio::test]
 async fn what_becomes_worse_is_told_again() {
-    let mut stage = Stage::new(settings(&["ops"])).await;
+    let mut stage = Stage::new(settings(&["ops"]));
     let warning = Opening { severity: Severity::Warning, ..stage.opening("job/a") };
     stage.open_as(warning).await;
     stage.pass(5 * MINUTE).await;
@@ -258,7 +258,7 @@ async fn what_becomes_worse_is_told_again() {
 async fn who_refuses_is_told_of_through_another_one() {
     let mut alerts = settings(&["mail", "ops"]);
     stage::fallback(&mut alerts, "ops", &["mail"]);
-    let mut stage = Stage::new(alerts).await;
+    let mut stage = Stage::new(alerts);
     stage.answer("ops", Answer::Refuses);
     stage.notify(&["ops"]);
     stage.open("credential/google").await;
@@ -285,7 +285,7 @@ async fn who_refuses_is_told_of_through_another_one() {
 async fn the_last_resort_is_told_when_all_fail() {
     let mut alerts = settings(&["mail", "ops"]);
     stage::fallback(&mut alerts, "ops", &["mail"]);
-    let mut stage = Stage::new(alerts).await;
+    let mut stage = Stage::new(alerts);
     stage.answer("ops", Answer::Silent);
     stage.answer("mail", Answer::Refuses);
     stage.notify(&["ops"]);
@@ -302,7 +302,7 @@ async fn the_last_resort_is_told_when_all_fail() {
 /// Nothing is lost with the notifier down for a day.
 #[tokio::test]
 async fn a_day_without_the_notifier_loses_nothing() {
-    let mut stage = Stage::new(settings(&["ops"])).await;
+    let mut stage = Stage::new(settings(&["ops"]));
     stage.answer("ops", Answer::Silent);
     stage.open("job/goes-on").await;
     stage.pass(HOUR).await;
@@ -320,7 +320,7 @@ async fn a_day_without_the_notifier_loses_nothing() {
 /// A notifier that `jada.yaml` no longer has does not hold its rows for ever, and hides nothing.
 #[tokio::test]
 async fn a_notifier_that_is_gone_is_not_silence() {
-    let mut stage = Stage::new(settings(&["ops"])).await;
+    let mut stage = Stage::new(settings(&["ops"]));
     stage.notify(&["gone"]);
     stage.open("job/a").await;
     stage.pass(HOUR).await;
@@ -337,7 +337,7 @@ async fn a_notifier_that_is_gone_is_not_silence() {
 /// The other side's word counts for when it is asked again.
 #[tokio::test]
 async fn retry_after_is_heeded() {
-    let mut stage = Stage::new(settings(&["ops"])).await;
+    let mut stage = Stage::new(settings(&["ops"]));
     stage.answer("ops", Answer::Busy(Duration::from_mins(40)));
     stage.open("site/a").await;
     stage.pass(30 * MINUTE).await;
@@ -352,7 +352,7 @@ async fn retry_after_is_heeded() {
 async fn what_names_nobody_is_told_as_well() {
     let mut alerts = settings(&["ops"]);
     alerts.notify = vec!["ops".into()];
-    let mut stage = Stage::new(alerts).await;
+    let mut stage = Stage::new(alerts);
     stage.notify(&[]);
     stage.open("file/jobs.d/a.yaml").await;
     stage.pass(MINUTE).await;

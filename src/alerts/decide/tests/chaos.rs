@@ -40,7 +40,7 @@ fn happens() -> impl Strategy<Value = Happens> {
 async fn play(story: &[Happens], restless: Option<u64>) -> Stage {
     let mut alerts = settings(&NAMES);
     fallback(&mut alerts, "ops", &["mail"]);
-    let mut stage = Stage::new(alerts).await;
+    let mut stage = Stage::new(alerts);
     stage.restless = restless;
     for happens in story {
         match happens {
@@ -53,7 +53,9 @@ async fn play(story: &[Happens], restless: Option<u64>) -> Stage {
         }
     }
     // In the end everybody answers, and all that was put off has its time.
-    NAMES.iter().for_each(|name| stage.answer(name, Answer::Takes));
+    for name in NAMES {
+        stage.answer(name, Answer::Takes);
+    }
     stage.pass(5 * 3600).await;
     stage
 }
@@ -76,10 +78,10 @@ async fn check(stage: &Stage) {
                 "{} {name}: {of:#?}",
                 incident.key
             );
-            let news = of.iter().filter(|row| {
+            let mut news = of.iter().filter(|row| {
                 row.state == Told::Delivered && matches!(row.event, Event::Opened | Event::Resolved)
             });
-            let knows = news.last().is_some_and(|row| row.event == Event::Opened);
+            let knows = news.next_back().is_some_and(|row| row.event == Event::Opened);
             let goes_on = incident.state == IncidentState::Open;
             let told = of.iter().any(|row| row.origin.is_none());
             assert!(knows == goes_on || !told, "{} {name} {goes_on}: {of:#?}", incident.key);

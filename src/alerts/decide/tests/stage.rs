@@ -70,7 +70,7 @@ fn start() -> Timestamp {
 }
 
 impl Stage {
-    pub(super) async fn new(alerts: Alerts) -> Self {
+    pub(super) fn new(alerts: Alerts) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let options = Options { sync: Sync::Off, ..Options::default() };
         let store = Sqlite::open_with(folder.path().join("s.db"), options).expect("a store");
