@@ -39,6 +39,7 @@ use crate::kinds::output::Outputs;
 use crate::kinds::post::Post;
 use crate::kinds::process;
 use crate::model::NodeId;
+use crate::plan::alert;
 use crate::plan::state::Seats;
 use crate::spec::config::{self, Config};
 use crate::spec::{self, Catalog, Kept, Settings};
@@ -232,7 +233,7 @@ async fn serve(
     let ground = ground(settings, data, (store, &engine), &clock);
     let heart = heart(settings, &keeper, &clock);
     let (mut beat, own) = watch::start(ground, delivering, heart, node_name(settings));
-    let (keep, bytes) = (keep(settings), settings.retention.bytes);
+    let (keep, bytes) = (keeping(settings, &engine), settings.retention.bytes);
     let sweep = retention::run(Arc::clone(store), outputs, Arc::clone(&clock), keep, bytes);
     let (in_force, kept_up) = shown::channel(Arc::clone(&catalog));
     let follow = reloader.run(in_force, asked);
@@ -378,11 +379,21 @@ fn seats(settings: &Settings) -> Seats {
     }
 }
 
-fn keep(settings: &Settings) -> Keep {
+/// What retention keeps, asked anew for each sweep.
+fn keeping(settings: &Arc<Settings>, engine: &Handle) -> impl Fn() -> Keep + use<> {
+    let (settings, engine) = (Arc::clone(settings), engine.clone());
+    move || keep(&settings, &engine.view().catalog)
+}
+
+/// What retention keeps: never less than what a rule looks back on.
+fn keep(settings: &Settings, catalog: &Catalog) -> Keep {
+    let rules = catalog.jobs.values().map(|job| &job.policy.alert);
+    let longest = rules.filter_map(alert::window).max().unwrap_or_default();
     Keep {
         age: settings.retention.age,
         per_job: settings.retention.per_job,
-        observations: settings.retention.observations,
+        observations: settings.retention.observations.max(longest.saturating_mul(2)),
+        looks: alert::READ_LEAST,
         bytes: None,
         batch: 500,
     }

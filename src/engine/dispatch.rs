@@ -413,8 +413,8 @@ impl Dispatcher {
                 draft.stops.push(*run);
                 None
             }
-            Action::Stale { job, since, allowed } => {
-                self.plan_stale(draft, *job, (*since, *allowed), now);
+            Action::Stale { job, since, stale } => {
+                self.plan_stale(draft, *job, (*since, *stale), now);
                 None
             }
         };

@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -17,7 +16,7 @@ use crate::model::{
 };
 use crate::plan::catch_up::words;
 use crate::plan::signature;
-use crate::plan::tick::stale_words;
+use crate::plan::staleness::{self, Stale};
 use crate::spec::{Catalog, Job, JobFile};
 use crate::yaml::{Code, Diagnostic};
 
@@ -233,7 +232,7 @@ pub(super) fn bad_look(look: &Observation, failures: u32) -> Opening {
 /// The incident of a job without a fresh success.
 pub(super) fn stale(
     job: &JobName,
-    (since, allowed): (Timestamp, Duration),
+    (since, stale): (Timestamp, &Stale),
     now: Timestamp,
     rule: &AlertRule,
 ) -> Opening {
@@ -241,8 +240,9 @@ pub(super) fn stale(
     Opening {
         fault: Some(Fault::Stale),
         affected: vec![job.clone()],
-        title: format!("job {job}: {}", stale_words(since, allowed, now)),
-        detail: format!("counted from {since}; freshness: {}", words(allowed)),
+        severity: stale.severity,
+        title: format!("job {job}: {}", staleness::told(stale, since, now)),
+        detail: format!("counted from {since}; freshness: {}", staleness::promise(stale)),
         mend: format!("jadactl explain {job}"),
         remind: rule.remind.clone(),
         notify: rule.notify.clone(),

@@ -20,6 +20,7 @@ use crate::model::{
     Subject, SubjectKind, Verdict,
 };
 use crate::plan::alert::{Before, Judgement, Look, Needs, judge, needs};
+use crate::plan::staleness::Stale;
 use crate::spec::Job;
 use crate::store::{EndQuery, ObservationQuery, Result};
 
@@ -280,15 +281,18 @@ impl Dispatcher {
         &mut self,
         draft: &mut Draft,
         id: JobId,
-        (since, allowed): (Timestamp, std::time::Duration),
+        (since, stale): (Timestamp, Stale),
         now: Timestamp,
     ) {
         let Some(job) = self.jobs.get(&id).cloned() else { return };
         let root = Subject::job(&job.name);
-        if self.open.of_root(root.as_str()).is_none() && !self.open.hits(&job.name) {
-            let said = incidents::stale(&job.name, (since, allowed), now, &job.policy.alert);
-            self.plan_incident(draft, IncidentChange::Open(said));
+        let told = self.open.of_root(root.as_str());
+        let as_failing = told.is_some_and(|told| told.class != incidents::STALE);
+        if as_failing || (told.is_none() && self.open.hits(&job.name)) {
+            return;
         }
+        let said = incidents::stale(&job.name, (since, &stale), now, &job.policy.alert);
+        self.plan_incident(draft, IncidentChange::Open(said));
     }
 
     pub(super) fn plan_expiry(&mut self, draft: &mut Draft, job: JobId, reason: &str) {

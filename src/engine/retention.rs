@@ -22,11 +22,11 @@ pub async fn run(
     store: Arc<dyn Store>,
     outputs: Outputs,
     clock: Arc<dyn Clock>,
-    keep: Keep,
+    keep: impl Fn() -> Keep,
     output_bytes: u64,
 ) {
     loop {
-        if let Err(error) = sweep(store.as_ref(), &outputs, clock.as_ref(), keep).await {
+        if let Err(error) = sweep(store.as_ref(), &outputs, clock.as_ref(), keep()).await {
             tracing::warn!(%error, "old history was not deleted; the next sweep tries again");
         }
         trim(store.as_ref(), &outputs, output_bytes).await;

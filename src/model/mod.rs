@@ -28,8 +28,8 @@ pub use notification::{
 };
 pub use observation::{Observation, Verdict};
 pub use policy::{
-    AlertRule, AlertWhen, Backoff, CatchUp, CatchUpMode, Dst, DstGap, DstOverlap, OnUnknown,
-    Overlap, Policy, Retry,
+    AlertRule, AlertWhen, Backoff, CatchUp, CatchUpMode, Deadline, Dst, DstGap, DstOverlap,
+    Freshness, OnUnknown, Overlap, Policy, Retry,
 };
 pub use progress::{Advance, Progress};
 pub use run::{

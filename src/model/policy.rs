@@ -5,6 +5,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
+
 use super::incident::Severity;
 use super::run::FailureClass;
 
@@ -27,8 +29,8 @@ pub struct Policy {
     pub pool: Option<Arc<str>>,
     /// Jobs whose success starts this one.
     pub after: Vec<super::JobName>,
-    /// Oldest allowed last success; older is an incident of its own.
-    pub freshness: Option<Duration>,
+    /// How old the last success may be; older is an incident of its own.
+    pub freshness: Option<Freshness>,
     /// When failures become an incident.
     pub alert: AlertRule,
 }
@@ -48,6 +50,32 @@ impl Default for Policy {
             alert: AlertRule::default(),
         }
     }
+}
+
+/// How old a last success may be. What is not given is not asked for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Freshness {
+    /// Oldest allowed last success.
+    pub breach: Option<Duration>,
+    /// Beyond this age, a warning.
+    pub warn: Option<Duration>,
+    /// So many slots may come and go without a success.
+    pub missed: Option<u32>,
+    /// A time of the day by which there must have been one since the deadline before.
+    pub by: Option<Deadline>,
+}
+
+/// A time of the day on some days of the week.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Deadline {
+    /// 0–23.
+    pub hour: u8,
+    /// 0–59.
+    pub minute: u8,
+    /// A bit for each day, Sunday first.
+    pub weekdays: u8,
+    /// Where that is.
+    pub timezone: TimeZone,
 }
 
 /// What happens to slots that passed while the daemon was down, suspended or stopped.

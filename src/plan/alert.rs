@@ -30,8 +30,8 @@ const FLAP_OVER: usize = 6;
 const FLAP_CALM: usize = 3;
 /// Looks in a row that could not tell after which somebody is told.
 const BLIND: usize = 3;
-/// Fewest looks that are read, whatever the rule asks for.
-const READ_LEAST: u32 = 64;
+/// Fewest looks that are read, whatever the rule asks for; so many are kept, however old.
+pub const READ_LEAST: u32 = 64;
 /// Most looks that are read for one judgement.
 const READ_MOST: u32 = 5000;
 

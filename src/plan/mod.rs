@@ -20,6 +20,7 @@ pub mod hold;
 pub mod lifecycle;
 pub mod schedule;
 pub mod signature;
+pub mod staleness;
 pub mod state;
 pub mod tick;
 #[cfg(test)]

@@ -13,9 +13,10 @@ use jiff::Timestamp;
 
 use super::catch_up;
 use super::schedule::{Due, Schedule};
+use super::staleness;
 use crate::model::{
     Attempt, AttemptNo, Cause, Failure, JobId, JobName, Outcome, Overlap, Policy, Run, RunId,
-    RunState,
+    RunState, Severity,
 };
 
 /// How many attempts may be under way at a time.
@@ -63,8 +64,10 @@ pub(super) struct JobImage {
     pub(super) waiting: BTreeSet<RunId>,
     /// Runs that wait and get their id with the commit that is being made.
     pub(super) unborn: usize,
-    /// Whether its staleness was reported.
-    pub(super) stale: bool,
+    /// The times by which there must have been a success.
+    pub(super) deadline: Option<Schedule>,
+    /// How bad its staleness is, as far as that was reported.
+    pub(super) stale: Option<Severity>,
 }
 
 impl JobImage {
@@ -76,6 +79,15 @@ impl JobImage {
     /// Attempts under way or about to be.
     pub(super) fn running(&self) -> usize {
         self.under_way.len() + self.starting
+    }
+
+    /// What its staleness is judged by.
+    pub(super) fn facts(&self) -> staleness::Facts<'_> {
+        staleness::Facts {
+            since: self.line.last_success.unwrap_or(self.line.known_since),
+            schedule: self.line.schedule.as_deref(),
+            deadline: self.deadline.as_ref(),
+        }
     }
 
     /// The oldest live run.
@@ -235,7 +247,7 @@ impl State {
     /// Whether the job's last success is too old, and that was told.
     #[must_use]
     pub fn is_stale(&self, id: JobId) -> bool {
-        self.jobs.get(&id).is_some_and(|job| job.stale)
+        self.jobs.get(&id).is_some_and(|job| job.stale.is_some())
     }
 
     /// A job's next slot.
@@ -257,6 +269,8 @@ impl State {
         if let Some(due) = next {
             self.due.push(Reverse((due.fire_at, id, due.slot)));
         }
+        let by = line.policy.freshness.as_ref().and_then(|freshness| freshness.by.as_ref());
+        let deadline = by.and_then(staleness::compile);
         let job = JobImage {
             line,
             next,
@@ -264,7 +278,8 @@ impl State {
             starting: 0,
             waiting: BTreeSet::new(),
             unborn: 0,
-            stale: false,
+            deadline,
+            stale: None,
         };
         self.jobs.insert(id, job);
         self.watch_freshness(id);
@@ -428,9 +443,8 @@ impl State {
     /// Notes when the job's last success becomes too old.
     pub(super) fn watch_freshness(&mut self, id: JobId) {
         let Some(job) = self.jobs.get(&id) else { return };
-        let Some(allowed) = job.line.policy.freshness else { return };
-        let since = job.line.last_success.unwrap_or(job.line.known_since);
-        if let Ok(at) = since.checked_add(allowed) {
+        let Some(freshness) = &job.line.policy.freshness else { return };
+        if let Some(at) = staleness::next(freshness, job.facts(), job.stale) {
             self.freshness.insert((at, id));
         }
     }

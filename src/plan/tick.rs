@@ -5,13 +5,13 @@
 
 use std::cmp::Reverse;
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::admission::Asks;
-use super::catch_up::{self, Decided, Verdict, words};
+use super::catch_up::{self, Decided, Verdict};
 use super::lifecycle::{self, Ended};
+use super::staleness::{self, Stale};
 use super::state::{RunImage, State};
 use crate::model::{
     AttemptNo, Cause, Failure, FailureClass, JobId, NotRun, Outcome, RunId, RunState,
@@ -65,8 +65,8 @@ pub enum Action {
         job: JobId,
         /// Since when there was no success.
         since: Timestamp,
-        /// How old it may be.
-        allowed: Duration,
+        /// By which promise it is too old, and how bad that is.
+        stale: Stale,
     },
 }
 
@@ -347,21 +347,18 @@ impl State {
         while let Some((at, id)) = self.freshness.first().copied().filter(|(at, _)| *at <= now) {
             self.freshness.remove(&(at, id));
             let Some(job) = self.jobs.get_mut(&id) else { continue };
-            let Some(allowed) = job.line.policy.freshness else { continue };
-            let since = job.line.last_success.unwrap_or(job.line.known_since);
-            let too_old = now.duration_since(since).unsigned_abs() >= allowed;
+            let Some(freshness) = &job.line.policy.freshness else { continue };
+            let found = staleness::look(freshness, job.facts(), now);
             let expected = job.line.paused.is_none() && job.line.schedule.is_some();
-            if too_old && !job.stale && expected {
-                job.stale = true;
-                actions.push(Action::Stale { job: id, since, allowed });
-            }
+            let Some(stale) = found.filter(|found| expected && Some(found.severity) > job.stale)
+            else {
+                continue;
+            };
+            let since = job.facts().since;
+            job.stale = Some(stale.severity);
+            actions.push(Action::Stale { job: id, since, stale });
+            // It may become worse.
+            self.watch_freshness(id);
         }
     }
-}
-
-/// The line that an incident shows for a job whose last success is too old.
-#[must_use]
-pub fn stale_words(since: Timestamp, allowed: Duration, now: Timestamp) -> String {
-    let age = now.duration_since(since).unsigned_abs();
-    format!("no success for {} (allowed: {})", words(age), words(allowed))
 }

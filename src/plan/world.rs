@@ -14,8 +14,8 @@ use super::schedule::{Schedule, TriggerSpec, When};
 use super::state::{JobLine, Seats, State};
 use super::tick::{Action, Fate};
 use crate::model::{
-    Backoff, CatchUp, CatchUpMode, Cause, CredentialName, Failure, FailureClass, JobId, JobName,
-    NotRun, Outcome, Overlap, Policy, Retry, Run, RunId, RunState,
+    Backoff, CatchUp, CatchUpMode, Cause, CredentialName, Failure, FailureClass, Freshness, JobId,
+    JobName, NotRun, Outcome, Overlap, Policy, Retry, Run, RunId, RunState,
 };
 
 mod laws;
@@ -237,6 +237,10 @@ impl World {
     }
 }
 
+fn fresh(minutes: u64) -> Freshness {
+    Freshness { breach: Some(Duration::from_mins(minutes)), ..Freshness::default() }
+}
+
 fn fine() -> Outcome {
     Outcome::Succeeded { note: String::new() }
 }
@@ -312,7 +316,7 @@ fn successes_do_not_pile_up_before_a_slow_dependant() {
 
 #[test]
 fn staleness_is_told_when_a_pause_ends() {
-    let policy = Policy { freshness: Some(Duration::from_mins(5)), ..Policy::default() };
+    let policy = Policy { freshness: Some(fresh(5)), ..Policy::default() };
     let mut world = World::new(9, vec![(None, policy)]);
     world.state.set_paused(JobId(0), Some("holiday".into()));
     world.pass(Duration::from_mins(9));
@@ -393,7 +397,7 @@ fn a_dependant_runs_when_each_upstream_has_succeeded() {
 
 #[test]
 fn a_job_without_a_fresh_success_is_reported_once() {
-    let policy = Policy { freshness: Some(Duration::from_mins(5)), ..Policy::default() };
+    let policy = Policy { freshness: Some(fresh(5)), ..Policy::default() };
     let mut world = World::new(9, vec![(None, policy)]);
     world.pass(MINUTE);
     world.trigger(0);

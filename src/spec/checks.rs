@@ -6,8 +6,6 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use jiff::Timestamp;
-
 use super::config::DefaultsSection;
 use super::forms::Short;
 use super::job::JobSection;
@@ -20,7 +18,6 @@ use crate::kinds;
 use crate::kinds::alert::AlertSection;
 use crate::kinds::template::Names;
 use crate::model::CredentialName;
-use crate::plan::schedule::Schedule;
 use crate::yaml::decode::numbers::TICK;
 use crate::yaml::decode::quantity::DurationText;
 use crate::yaml::decode::values::{Entries, ScalarText};
@@ -187,42 +184,4 @@ pub(super) fn secret_entry(
     masks.push(entry.value.span.range());
     let message = format!("the secret `{}` stands in the file", entry.key);
     cx.report(Code::SecretLiteral, entry.value.head(cx.source()), message).help(help);
-}
-
-/// Slots that are looked at to tell whether an alert rule can fire.
-const SLOTS: usize = 64;
-
-/// Warns of an alert rule that the schedule can't fulfil.
-pub(super) fn alert(section: &JobSection, schedule: &Schedule, now: Timestamp, cx: &mut Decoder) {
-    let Some((failures, within)) = section
-        .alert
-        .as_ref()
-        .and_then(|alert| Some((alert.failures?.0 as usize, alert.within.as_ref()?)))
-    else {
-        return;
-    };
-    let slots: Vec<Timestamp> =
-        schedule.slots_after(now).take(SLOTS + failures).map(|due| due.slot).collect();
-    let spans = slots.windows(failures).map(|run| run[failures - 1].duration_since(run[0]));
-    let Some(shortest) = spans.map(jiff::SignedDuration::unsigned_abs).min() else { return };
-    if failures > 1 && shortest >= within.value.0 {
-        let message = format!(
-            "{failures} failures can't fall into this time: the slots of {failures} runs are {} apart",
-            shown(shortest)
-        );
-        let help = "make `within` longer than that, or ask for fewer failures";
-        cx.report(Code::RuleNeverFires, within.span, message).help(help);
-    }
-}
-
-/// A time as people write it: `1h30m`.
-fn shown(time: std::time::Duration) -> String {
-    let mut left = time.as_secs();
-    let mut take = |(unit, seconds): (&str, u64)| {
-        let count = left / seconds;
-        left %= seconds;
-        (count > 0).then(|| format!("{count}{unit}"))
-    };
-    let parts = [("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)].map(&mut take);
-    parts.into_iter().flatten().collect()
 }

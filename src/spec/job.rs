@@ -20,7 +20,7 @@ use super::policy::{
 };
 use super::schedule::{self, Asked, ScheduleForm};
 use super::settings::Settings;
-use super::{checks, normal, paths};
+use super::{checks, normal, paths, reach};
 use crate::kinds::alert::AlertSection;
 use crate::kinds::template::Names;
 use crate::kinds::{self, Setting, Work};
@@ -144,7 +144,9 @@ fn compile(
     for lint in reader.intern.lints.get(keys.lints, lints).iter() {
         schedule::tell(asked, lint, cx);
     }
-    checks::alert(section, &compiled, reader.now, cx);
+    if let Some(alert) = section.alert.as_ref() {
+        reach::alert(alert, &compiled, reader.now, cx);
+    }
     Some(compiled)
 }
 
@@ -261,7 +263,7 @@ fn build_policy(section: &JobSection, defaults: &DefaultsSection) -> Policy {
     let retry = section.retry.as_ref().or(defaults.retry.as_ref());
     let pool = section.pool.as_ref().or(defaults.pool.as_ref());
     let own = section.freshness.as_ref().map(policy::freshness);
-    let freshness = own.or(defaults.freshness.as_ref().map(|time| time.0));
+    let freshness = own.or(defaults.freshness.as_ref().map(|time| policy::aged(time.0)));
     let alert = section.alert.as_ref().or(defaults.alert.as_ref());
     Policy {
         catch_up: catch_up.map_or(or.catch_up, policy::catch_up),

@@ -32,6 +32,7 @@ mod normal;
 mod notifiers;
 mod paths;
 pub mod policy;
+mod reach;
 mod scan;
 pub mod schedule;
 pub mod schema;

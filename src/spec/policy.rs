@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::forms::Short;
 use crate::kinds::ProcessLimits;
 use crate::kinds::freshness::FreshnessSection;
-use crate::model::{Backoff, CatchUp, CatchUpMode, FailureClass, Overlap, Retry};
+use crate::model::{Backoff, CatchUp, CatchUpMode, FailureClass, Freshness, Overlap, Retry};
 use crate::yaml::decode::numbers::{Count, Factor, Memory, Seconds};
 use crate::yaml::decode::quantity::{DurationText, ShareText, SizeText};
 use crate::yaml::decode::values::OneOrMany;
@@ -195,12 +195,17 @@ pub(super) fn timeout(form: &TimeoutForm) -> (Option<Duration>, Option<Duration>
     }
 }
 
-/// Oldest allowed last success.
-pub(super) fn freshness(form: &FreshnessForm) -> Duration {
+/// How old the last success may be.
+pub(super) fn freshness(form: &FreshnessForm) -> Freshness {
     match form {
-        Short::Short(time) => time.0,
-        Short::Full(full) => full.breach.value.0,
+        Short::Short(time) => aged(time.0),
+        Short::Full(full) => full.promise(),
     }
+}
+
+/// That the last success may be so old.
+pub(super) fn aged(time: Duration) -> Freshness {
+    Freshness { breach: Some(time), ..Freshness::default() }
 }
 
 pub(super) fn retry(form: &RetryForm) -> Retry {

@@ -414,8 +414,10 @@ pub struct Keep {
     pub age: Duration,
     /// At most this many finished rows of one job.
     pub per_job: u64,
-    /// Observations at most this old.
+    /// Observations at most this old; the newest few of each check stay as long as runs do.
     pub observations: Duration,
+    /// So many of the newest: what rules without a window count.
+    pub looks: u32,
     /// At most this many bytes of rows in all (see [`Store::size`]); `None` is no limit.
     pub bytes: Option<u64>,
     /// At most this many runs, and as many observations, deleted by one call.

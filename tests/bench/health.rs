@@ -193,6 +193,17 @@ async fn pass_day(clock: &SimClock, shown: &mut watch::Receiver<Arc<View>>) {
     }
 }
 
+fn kept(settings: &Settings) -> Keep {
+    Keep {
+        age: settings.retention.age,
+        per_job: 1000,
+        observations: settings.retention.observations,
+        looks: 64,
+        bytes: None,
+        batch: 500,
+    }
+}
+
 async fn days() {
     let days = number("JADA_HEALTH_DAYS", 7);
     let dir = tempfile::tempdir().expect("a folder");
@@ -222,15 +233,14 @@ async fn days() {
         seats: Seats { running: 64, pools: std::collections::BTreeMap::new() },
         credentials: Credentials::none(),
     };
-    let keep = Keep {
-        age: settings.retention.age,
-        per_job: 1000,
-        observations: settings.retention.observations,
-        bytes: None,
-        batch: 500,
-    };
-    let sweep =
-        retention::run(Arc::clone(&store), outputs, Arc::new(clock.clone()), keep, 64 << 20);
+    let keep = kept(&settings);
+    let sweep = retention::run(
+        Arc::clone(&store),
+        outputs,
+        Arc::new(clock.clone()),
+        move || keep,
+        64 << 20,
+    );
     let sweep = tokio::spawn(sweep);
     let dispatcher = Dispatcher::new(parts, Channels { requests: inbox, view, reload }, catalog);
     let (drain, stopping) = watch::channel(Drain::No);

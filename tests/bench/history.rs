@@ -155,6 +155,7 @@ async fn history(few: usize, many: usize) {
         age: Duration::ZERO,
         per_job: 1_000_000,
         observations: Duration::ZERO,
+        looks: 1,
         bytes: None,
         batch: 200,
     };

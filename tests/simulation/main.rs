@@ -5,6 +5,7 @@
 //! each step the laws of [`world::World::check`] must hold. A failure prints its seed; `JADA_SEED=N cargo
 //! test --test simulation` replays it, `JADA_SEEDS=N` runs that many.
 
+mod alerts;
 mod faulty;
 mod world;
 

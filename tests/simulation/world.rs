@@ -14,7 +14,7 @@ use jada::kinds::output::Outputs;
 use jada::kinds::{AttemptContext, Perform, StopReason};
 use jada::model::{
     AttemptNo, Cause, CredentialClass, CredentialName, CredentialState, Failure, FailureClass,
-    Incident, JobName, Outcome, RunId, RunState, Standing,
+    Fault, Incident, JobName, Observation, Outcome, RunId, RunState, Standing, Subject, Verdict,
 };
 use jada::plan::state::Seats;
 use jada::spec::{Catalog, Settings};
@@ -54,6 +54,8 @@ impl Chance {
 /// What a scripted attempt is told to do.
 enum Order {
     End(Outcome),
+    /// A health job's only check sees that.
+    Look(Verdict),
     Panic,
 }
 
@@ -87,10 +89,34 @@ impl Perform for Script {
         };
         match order {
             Ok(Order::End(outcome)) => outcome,
+            Ok(Order::Look(verdict)) => {
+                attempt.seen.push(look(&attempt.job, verdict, attempt.clock.now()));
+                match verdict {
+                    Verdict::Ok | Verdict::Warn => Outcome::Succeeded { note: String::new() },
+                    Verdict::Fail | Verdict::Unknown => {
+                        let message = "1 of 1 check failed";
+                        Outcome::Failed(Failure::new(FailureClass::Transient, message))
+                    }
+                }
+            }
             Ok(Order::Panic) => panic!("scripted"),
             // The world was dropped.
             Err(_) => std::future::pending().await,
         }
+    }
+}
+
+/// What the only check of a scripted health job sees.
+fn look(job: &JobName, verdict: Verdict, at: Timestamp) -> Observation {
+    Observation {
+        check: Subject::check(job, "site"),
+        subject: Subject::site("example.com"),
+        at,
+        took: Duration::from_millis(5),
+        verdict,
+        fault: (verdict != Verdict::Ok).then_some(Fault::ServerError),
+        text: "status 500".into(),
+        run: None,
     }
 }
 
@@ -277,6 +303,12 @@ impl World {
         self.clock.step_to(to);
     }
 
+    /// A step back by at most so much, within what a wrong clock is put up with.
+    pub(crate) fn step_back(&mut self, by: Duration) {
+        let earliest = self.latest - Duration::from_hours(1);
+        self.set_clock((self.now() - by).max(earliest));
+    }
+
     /// A step of at most two hours forwards, or back to at most two hours before the latest time there
     /// was: within what a wrong clock is put up with.
     pub(crate) fn step_clock(&mut self, chance: &mut Chance) {
@@ -341,6 +373,20 @@ impl World {
 
     pub(crate) fn end(&self, job: &str, outcome: Outcome) {
         self.order(job, Order::End(outcome));
+    }
+
+    /// Ends a health job by what its check sees.
+    pub(crate) fn look(&self, job: &str, verdict: Verdict) {
+        self.order(job, Order::Look(verdict));
+    }
+
+    /// When the run that was recorded last ended.
+    pub(crate) async fn last_end(&self) -> Timestamp {
+        let newest = self.runs().await.into_iter().max_by_key(|row| row.run.id);
+        match newest.map(|row| row.run.state) {
+            Some(RunState::Finished { at, .. }) => at,
+            other => panic!("it has not ended: {other:?}"),
+        }
     }
 
     pub(crate) fn panic(&self, job: &str) {

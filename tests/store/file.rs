@@ -263,7 +263,7 @@ async fn reading_only_changes_nothing() {
     let reader = Sqlite::open_read_only(&path).unwrap();
     assert_eq!(reader.live_runs().await.unwrap()[0].id, run, "beside the daemon");
     let age = std::time::Duration::ZERO;
-    let keep = Keep { age, per_job: 0, observations: age, bytes: None, batch: 9 };
+    let keep = Keep { age, per_job: 0, observations: age, looks: 1, bytes: None, batch: 9 };
     for error in [
         reader.commit(Batch { now: at(2), changes: Vec::new() }).await.unwrap_err(),
         reader.prune(keep, at(9)).await.unwrap_err(),

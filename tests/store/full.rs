@@ -52,7 +52,7 @@ async fn a_limit_on_the_file_acts_like_a_full_disk() {
     assert_stands_at(&store, kept).await;
     // Retention still works, and makes the room that the next commit needs.
     let age = Duration::MAX;
-    let keep = Keep { age, per_job: 5, observations: age, bytes: None, batch: 1000 };
+    let keep = Keep { age, per_job: 5, observations: age, looks: 1, bytes: None, batch: 1000 };
     let gone = store.prune(keep, at(kept)).await.unwrap().runs;
     assert_eq!(gone.len(), usize::try_from(kept).unwrap() - 5);
     let changes = vec![record(job, slot(kept + 1), queued(1))];

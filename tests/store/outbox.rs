@@ -187,6 +187,7 @@ pub(crate) async fn silences_have_an_end(open: Opener) {
 pub(crate) async fn what_is_to_be_told_outlives_retention(open: Opener) {
     let world = World::new(open).await;
     let keep = Keep {
+        looks: 1,
         age: std::time::Duration::from_secs(10),
         per_job: 99,
         observations: std::time::Duration::from_secs(10),

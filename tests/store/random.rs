@@ -166,6 +166,7 @@ impl Pair {
                         age,
                         per_job: *per_job,
                         observations: age / 2,
+                        looks: 2,
                         bytes: None,
                         batch: *batch,
                     };

@@ -15,6 +15,7 @@ const ALL: Keep = Keep {
     age: Duration::MAX,
     per_job: u64::MAX,
     observations: Duration::MAX,
+    looks: 1,
     bytes: None,
     batch: 100,
 };

@@ -54,7 +54,7 @@ pub fn without(known: &Known, now: Timestamp) -> Case {
     for job in known.catalog.jobs.values() {
         all.extend(held(known, job, now));
         let period = job.schedule.period_hint();
-        let facts = JobFacts { allowed: job.policy.freshness, period, ..JobFacts::default() };
+        let facts = JobFacts { allowed: allowed(job), period, ..JobFacts::default() };
         case.jobs.insert(job.name.clone(), facts);
     }
     all.extend(of_files(&known.catalog, now));
@@ -181,9 +181,14 @@ pub(super) fn ends(job: &Job, runs: &[RunRow]) -> (Option<Evidence>, u64) {
     (Some(one), count)
 }
 
+/// The oldest allowed last success.
+fn allowed(job: &Job) -> Option<Duration> {
+    job.policy.freshness.as_ref()?.breach
+}
+
 /// Whether the last success is too old.
 fn stale(job: &Job, state: &JobState, now: Timestamp) -> Option<Evidence> {
-    let allowed = job.policy.freshness?;
+    let allowed = allowed(job)?;
     let from = state.last_success.unwrap_or(state.known_since);
     let node = Subject::data(&job.name);
     let source = Source::Runs(Subject::job(&job.name));

@@ -7,6 +7,7 @@
 //! Owns the section, and the judgement over an age. A program that exits with 0 over stale data is seen so,
 //! whatever the cause. Refuses to know when a success itself is too old: that is the planner's.
 
+mod deadline;
 pub(super) mod newest;
 mod probes;
 
@@ -21,10 +22,15 @@ use super::grant::Grants;
 use super::template::{self, Names};
 use super::{AttemptContext, Shown, StopReason};
 use crate::clock;
-use crate::model::{Failure, FailureClass, Outcome};
+use crate::model::{Failure, FailureClass, Freshness, Outcome};
 use crate::plan::catch_up::words;
+use crate::yaml::decode::numbers::Count;
 use crate::yaml::decode::quantity::DurationText;
+use crate::yaml::decode::values::OneOrMany;
 use crate::yaml::{Code, Decoder, Located, Span, one_of, section};
+
+/// Most slots that may be missed: each is looked for.
+const MISSED_MOST: u32 = 1000;
 
 /// Longest time that a probe may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -33,7 +39,18 @@ section! {
     /// How old data may be, and how its age is told.
     pub struct FreshnessSection {
         /// Oldest allowed last success, and with a probe, the oldest allowed data after one.
-        pub breach: Located<DurationText>,
+        pub breach: Option<Located<DurationText>>,
+        /// Beyond this age of the last success, a warning.
+        pub warn: Option<Located<DurationText>>,
+        /// So many slots may come and go without a success.
+        pub missed: Option<Located<Count>>,
+        /// A time of the day, such as `"09:00"`, by which there must have been a success since the one
+        /// before.
+        pub by: Option<Located<String>>,
+        /// The days of `by`: `weekdays`, `weekends`, or days such as `[mon, thu]`; daily where it is not given.
+        pub on: Option<OneOrMany<Located<String>>>,
+        /// The zone of `by`; UTC where it is not given.
+        pub timezone: Option<Located<String>>,
         /// How the age of the data is told after each attempt that ended well: older, or no age at all,
         /// and the attempt has failed.
         pub probe: Option<FreshProbe>,
@@ -97,22 +114,65 @@ impl FreshnessSection {
         self.probe.iter().filter_map(FreshProbe::shown).collect()
     }
 
+    /// The promise that it makes of the last success.
+    #[must_use]
+    pub fn promise(&self) -> Freshness {
+        Freshness {
+            breach: self.breach.map(|time| time.value.0),
+            warn: self.warn.map(|time| time.value.0),
+            missed: self.missed.map(|count| count.value.0),
+            by: self.deadline(),
+        }
+    }
+
+    fn check_times(&self, cx: &mut Decoder) {
+        for time in [self.breach, self.warn].into_iter().flatten() {
+            if time.value.0 < Duration::from_secs(1) {
+                let message = "this time is shorter than a second";
+                cx.report(Code::OutOfRange, time.span, message).help("write 1s or more");
+            }
+        }
+        if let (Some(warn), Some(breach)) = (self.warn, self.breach)
+            && warn.value.0 >= breach.value.0
+        {
+            let message = "nothing is only a warning here: it is not shorter than `breach`";
+            let help = "make it shorter than `breach`, or remove it";
+            cx.report(Code::Contradiction, warn.span, message).help(help);
+        }
+        if let Some(missed) = self.missed.filter(|missed| missed.value.0 > MISSED_MOST) {
+            let message = format!("more than {MISSED_MOST} slots are better told as a time");
+            cx.report(Code::OutOfRange, missed.span, message).help("write it like `breach: 7d`");
+        }
+    }
+
     /// Reports what is wrong in meaning; `known` are the names that the job declares.
     pub fn check(&self, known: &Names<'_>, cx: &mut Decoder) {
-        if self.breach.value.0 < Duration::from_secs(1) {
-            let message = "this time is shorter than a second";
-            cx.report(Code::OutOfRange, self.breach.span, message).help("write 1s or more");
-        }
+        self.check_times(cx);
+        self.check_deadline(cx);
         let mut env = inherited_names(&[]);
         env.extend(&known.env);
         let names = Names { env, ..known.clone() };
         if let Some(probe) = &self.probe {
             probe.check(&names, cx);
+            if self.breach.is_none() {
+                let message = "nobody said how old the data may be";
+                let help = "add `breach: 2h` beside `probe`";
+                cx.report(Code::Contradiction, probe.text().1, message).help(help);
+            }
         }
     }
 }
 
 impl FreshProbe {
+    /// What tells where the data is.
+    fn text(&self) -> (&str, Span) {
+        match self {
+            Self::File(probe) => (&probe.path, probe.path.span),
+            Self::Sql(probe) => (&probe.sqlite, probe.sqlite.span),
+            Self::Http(probe) => (&probe.url, probe.url.span),
+        }
+    }
+
     /// The credential that it shows.
     pub(super) fn shown(&self) -> Option<Shown<'_>> {
         match self {
@@ -124,11 +184,7 @@ impl FreshProbe {
     /// Reports what is wrong in meaning; `names` are all that templates see.
     pub(super) fn check(&self, names: &Names<'_>, cx: &mut Decoder) {
         let probe = self;
-        let (text, span): (&str, Span) = match probe {
-            FreshProbe::File(probe) => (&probe.path, probe.path.span),
-            FreshProbe::Sql(probe) => (&probe.sqlite, probe.sqlite.span),
-            FreshProbe::Http(probe) => (&probe.url, probe.url.span),
-        };
+        let (text, span) = probe.text();
         template::report(text, span, names, cx);
         match probe {
             FreshProbe::Http(probe) if !template::is_template(text) && !is_address(text) => {
@@ -156,9 +212,9 @@ pub(super) async fn judge(
     around: Surroundings<'_>,
     outcome: Outcome,
 ) -> Outcome {
-    let Some(probe) = section.probe.as_ref().filter(|_| outcome.is_success()) else {
-        return outcome;
-    };
+    let asked = section.probe.as_ref().zip(section.breach).filter(|_| outcome.is_success());
+    let Some((probe, breach)) = asked else { return outcome };
+    let breach = breach.value.0;
     let mut stop = attempt.stop.clone();
     let clock = attempt.clock.as_ref();
     let newest = tokio::select! {
@@ -171,7 +227,7 @@ pub(super) async fn judge(
         Err(Failure::new(FailureClass::Transient, message))
     });
     match newest {
-        Ok(newest) => match too_old(newest, section.breach.value.0, attempt.clock.now()) {
+        Ok(newest) => match too_old(newest, breach, attempt.clock.now()) {
             Some(words) => Outcome::Failed(Failure::new(FailureClass::Transient, words)),
             None => outcome,
         },

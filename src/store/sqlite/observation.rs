@@ -101,18 +101,47 @@ pub(super) fn last(connection: &Connection, until: Timestamp) -> Result<Vec<Obse
     query.query_map([until.as_millisecond()], read)?.collect()
 }
 
-/// Deletes looks before `cutoff`, oldest first, and, once none is left, the names that were last used
-/// before any that is kept. Returns how many looks went.
-pub(super) fn forget(connection: &Connection, cutoff: i64, limit: u32) -> Result<usize> {
-    let mut looks = connection.prepare_cached(
+/// Deletes looks before `old`, of each check the oldest first, but for its newest `kept`, which stay until
+/// they lie before `ancient`; and, once nothing is left to delete, the names that were last used before any
+/// look that is kept. Returns how many looks went.
+pub(super) fn forget(
+    connection: &Connection,
+    (old, ancient): (i64, i64),
+    (kept, limit): (u32, u32),
+) -> Result<usize> {
+    let most = limit as usize;
+    let mut oldest = connection.prepare_cached(
         "DELETE FROM observation WHERE (who, at, run) IN (SELECT who, at, run FROM observation \
          INDEXED BY observation_age WHERE at < ?1 ORDER BY at LIMIT ?2)",
     )?;
-    let gone = looks.execute(params![cutoff, limit])?;
-    if gone < limit as usize {
+    let mut gone = oldest.execute(params![ancient, limit])?;
+    let mut checks = connection.prepare_cached(
+        "SELECT id FROM subject s WHERE EXISTS \
+         (SELECT 1 FROM observation WHERE who = s.id AND at < ?1) ORDER BY id",
+    )?;
+    let checks: Vec<i64> = checks.query_map([old], |row| row.get(0))?.collect::<Result<_>>()?;
+    // Beyond the newest few; a check that has no more than those is not touched.
+    let mut beyond = connection.prepare_cached(
+        "DELETE FROM observation WHERE who = ?1 AND (at, run) IN (SELECT at, run FROM observation \
+         WHERE who = ?1 AND at < ?2 AND (at, run) < (SELECT at, run FROM observation \
+         WHERE who = ?1 ORDER BY at DESC, run DESC LIMIT 1 OFFSET ?3) ORDER BY at, run LIMIT ?4)",
+    )?;
+    for check in checks {
+        if gone >= most {
+            return Ok(gone);
+        }
+        let newest = kept.saturating_sub(1);
+        gone += beyond.execute(params![
+            check,
+            old,
+            newest,
+            i64::try_from(most - gone).unwrap_or(i64::MAX)
+        ])?;
+    }
+    if gone < most {
         // A look is never more than `USED` later than what is noted for its names.
         let mut names = connection.prepare_cached("DELETE FROM subject WHERE used_at < ?1")?;
-        names.execute([cutoff.saturating_sub(USED)])?;
+        names.execute([ancient.saturating_sub(USED)])?;
     }
     Ok(gone)
 }

@@ -43,7 +43,8 @@ pub(super) fn prune(connection: &Connection, keep: &Keep, now: Timestamp) -> Res
     }
     let runs = batch.gone;
     let most = keep.batch as usize;
-    let looks = observation::forget(connection, before(now, keep.observations), keep.batch)?;
+    let old = before(now, keep.observations);
+    let looks = observation::forget(connection, (old, cutoff.min(old)), (keep.looks, keep.batch))?;
     forget_the_rest(connection, cutoff, keep.batch)?;
     give_back(connection)?;
     Ok(Pruned { more: runs.len() >= most || looks >= most, runs })
