@@ -92,9 +92,11 @@ impl Open {
         self.0.values().filter(of_others).any(|said| said.affected.contains(job))
     }
 
-    /// Those of what checks have seen: at a root that is neither a job nor kept by anybody else.
+    /// Those of what checks have seen: at a root that is neither a job nor kept by anybody else. What the
+    /// daemon finds out about itself is its own.
     pub(super) fn of_checks(&self) -> impl Iterator<Item = &Opening> {
-        self.0.values().filter(|said| said.key.contains('#') && !said.key.starts_with("job/"))
+        let others = |key: &str| key.starts_with("job/") || key.starts_with("daemon/");
+        self.0.values().filter(move |said| said.key.contains('#') && !others(&said.key))
     }
 
     /// Notes a change that is about to be committed.
