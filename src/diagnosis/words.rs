@@ -130,9 +130,7 @@ pub fn fix(node: &Subject, fault: Fault, run: Option<i64>) -> String {
 
 fn host(part: &str, fault: Fault) -> &'static str {
     match (part, fault) {
-        (_, Fault::Inodes) => {
-            "df -i; find / -xdev -printf '%h\\n' | sort | uniq -c | sort -n | tail"
-        }
+        (_, Fault::Inodes) => "df -i; du --inodes -xd2 / | sort -n | tail",
         (_, Fault::DiskFull) => "df -h; du -xhd2 / | sort -h | tail",
         (_, Fault::DiskBroken) => "dmesg | tail; findmnt -O ro",
         (_, Fault::ClockSkew) => "timedatectl set-ntp true",

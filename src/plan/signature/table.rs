@@ -80,10 +80,10 @@ pub(super) const SIGNATURES: &[(Fault, &[&str])] = &[
     (Fault::UnitFailed, UNIT_FAILED),
     (Fault::UnitInactive, UNIT_GONE),
     (Fault::Refused, REFUSED),
-    (Fault::NetRefused, NET_REFUSED),
     (Fault::NetReset, RESET),
     (Fault::NetUnreachable, UNREACHABLE),
     (Fault::NetTimeout, NET_TIMEOUT),
+    (Fault::NetRefused, NET_REFUSED),
     (Fault::PermissionDenied, DENIED),
     (Fault::Schema, SCHEMA),
     (Fault::NotFound, NOT_FOUND),
@@ -444,8 +444,14 @@ const REFUSED: &[&str] = &[
     "its server refuses and gives no reason",
 ];
 
-const NET_REFUSED: &[&str] =
-    &["connection refused", "econnrefused", "connectionrefused", "actively refused"];
+const NET_REFUSED: &[&str] = &[
+    "connection refused",
+    "econnrefused",
+    "connectionrefused",
+    "actively refused",
+    "couldn't connect to server",
+    "could not connect to server",
+];
 
 const RESET: &[&str] = &[
     "connection reset",

@@ -143,6 +143,14 @@ const SAID: &[(&str, Fault)] = &[
     ("dial tcp: lookup x on 10.0.0.2:53: server misbehaving", Fault::NameServer),
     ("dial tcp 10.0.0.1:443: i/o timeout", Fault::NetTimeout),
     ("x509: certificate signed by unknown authority", Fault::CertUntrusted),
+    (
+        "exit code 7: curl: (7) Failed to connect to 127.0.0.1 port 9 after 6 ms: Couldn't connect to server",
+        Fault::NetRefused,
+    ),
+    (
+        "exit code 28: curl: (28) Failed to connect to x port 443 after 9 ms: Connection timed out",
+        Fault::NetTimeout,
+    ),
     // Databases, git, ssh, docker.
     (
         "exit code 2: psql: error: connection to server at \"db\" (10.0.0.3), port 5432 failed: FATAL:  password authentication failed for user \"ops\"",
