@@ -10,6 +10,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use schemars::{Schema, SchemaGenerator};
 
+use super::alert::AlertSection;
 use super::command::{self, CommandSpec};
 use super::freshness;
 use super::given::Surroundings;
@@ -85,6 +86,15 @@ impl Work {
             Self::Health(spec) => spec.touches().into_iter().map(|(_, touch)| touch).collect(),
             Self::Sync(spec) => spec.touches(),
         }
+    }
+
+    /// Its checks by name, each with the alert of its own that it may have.
+    pub fn checks(&self) -> impl Iterator<Item = (&str, Option<&AlertSection>)> {
+        let checks = match self {
+            Self::Command(_) | Self::Sync(_) => &[],
+            Self::Health(spec) => spec.checks.value.as_slice(),
+        };
+        checks.iter().map(|check| (check.name.as_str(), check.alert.as_ref()))
     }
 
     /// The jobs whose last success it asks about: [`super::facts::Facts`] tells it.

@@ -13,6 +13,7 @@ use super::measure::Unit;
 use super::sql::Database;
 use super::syntax::Raw;
 use super::which::Probe;
+use crate::kinds::alert::AlertSection;
 use crate::kinds::command::Run;
 use crate::kinds::template::{self, Names};
 use crate::kinds::{Shown, Touch};
@@ -49,6 +50,8 @@ pub struct Check {
     pub warn: Vec<Expectation>,
     /// Longest time that it may take.
     pub timeout: Duration,
+    /// When its failures become an incident, where it is not as the job says.
+    pub alert: Option<AlertSection>,
 }
 
 /// A condition on one measured value.
@@ -71,6 +74,8 @@ section! {
         pub warn: Entries<Located<Raw>> = Entries::default(),
         /// Longest time that the check may take.
         pub timeout: Located<DurationText> = ten_seconds(),
+        /// When its failures become an incident; by default as the job says.
+        pub alert: Option<AlertSection>,
 
         one of
         /// What the check looks at.
@@ -121,6 +126,7 @@ impl CheckSection {
             expect,
             warn,
             timeout: self.timeout.value.0,
+            alert: self.alert,
         };
         check.add_defaults();
         check
@@ -198,6 +204,9 @@ impl HealthSpec {
         }
         for check in self.checks.iter() {
             check.check_age(&names, cx);
+            if let Some(alert) = &check.alert {
+                alert.check(cx);
+            }
         }
     }
 

@@ -18,6 +18,7 @@ use crate::yaml::{self, Decode, Decoder, Source};
 
 mod hosts;
 mod mistakes;
+mod plugins;
 mod seen;
 mod web;
 

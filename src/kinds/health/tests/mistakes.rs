@@ -28,6 +28,7 @@ fn every_mistake_of_a_probe_is_told_at_its_place() {
         "freshness: { http: { url: nowhere, json: at } }, warn: { age: '< 2h' }",
         "ssh: { host: '-oProxyCommand=x', run: uptime }",
         "ssh: { host: db, command: uptime, port: 70000 }",
+        "memory: {}, alert: { failures: 3, of: 2, recver: 1 }",
     ];
     let mut all = String::new();
     for text in texts {
@@ -88,5 +89,8 @@ fn every_mistake_of_a_probe_is_told_at_its_place() {
     J022 "ssh" `ssh` lacks the key `run` (add `run:` with a text)
     J020 "command" unknown key `command` (`command` belongs to the section around this one)
     J030 "70000" expected a whole number from 0 to 65535
+
+    J076 "2" 3 of 2 looks can't have failed (write `of: 3` or more, or ask for fewer failures)
+    J020 "recver" unknown key `recver` (did you mean `recover`?)
     "#);
 }
