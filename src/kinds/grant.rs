@@ -28,7 +28,7 @@ use crate::credentials::mint::{Token, TokenValue};
 use crate::model::{
     Binding, Channel, CredentialClass, CredentialName, Failure, FailureClass, Outcome,
 };
-use folder::Folder;
+pub(super) use folder::Folder;
 pub use folder::{base, sweep};
 
 /// Who has the credentials, and where files with tokens go.
@@ -294,6 +294,16 @@ fn content(token: &Token) -> Zeroizing<String> {
         }
     };
     Zeroizing::new(text)
+}
+
+/// A folder of an attempt for what it gets on its way, beside that of its credentials. It goes with this, or at
+/// the next start.
+pub(super) async fn private(
+    access: &Access,
+    attempt: &AttemptContext,
+    name: &str,
+) -> Result<Arc<Folder>, Failure> {
+    Folder::make(access.base.join(format!("{}-{}.{name}", attempt.run, attempt.no))).await
 }
 
 /// The failure of an attempt whose credential is refused. It blocks the run only as long as the credential

@@ -17,7 +17,7 @@ use crate::model::{Failure, FailureClass};
 
 /// A folder that nobody else can enter. Gone, with what is in it, when this is.
 #[derive(Debug)]
-pub(super) struct Folder(PathBuf);
+pub(in crate::kinds) struct Folder(PathBuf);
 
 /// Where the folders of this data dir's attempts are: in the folder that systemd gives the daemon or the
 /// session, which is in memory, or else in the data dir.
@@ -58,15 +58,17 @@ pub fn sweep(data_dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether a name is that of an attempt: the base may be a folder that others use too.
+/// Whether a name is that of an attempt: the base may be a folder that others use too. What stands behind a dot
+/// tells one folder of an attempt from another.
 fn is_attempt(name: &str) -> bool {
+    let name = name.split_once('.').map_or(name, |(attempt, _)| attempt);
     let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     name.split_once('-').is_some_and(|(run, no)| number(run) && number(no))
 }
 
 impl Folder {
     /// Makes the folder, empty.
-    pub(super) async fn make(path: PathBuf) -> Result<Arc<Self>, Failure> {
+    pub(in crate::kinds) async fn make(path: PathBuf) -> Result<Arc<Self>, Failure> {
         let shown = path.clone();
         blocking(&shown, move || {
             let around = path.parent().unwrap_or(Path::new("/"));
@@ -86,12 +88,12 @@ impl Folder {
     }
 
     /// Where a file of it is.
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(in crate::kinds) fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 
     /// Puts a file in, or replaces it: whoever opens it sees the old one or the new one.
-    pub(super) async fn put(
+    pub(in crate::kinds) async fn put(
         self: &Arc<Self>,
         name: &str,
         content: Zeroizing<String>,

@@ -308,9 +308,13 @@ fn what_a_killed_daemon_left_goes_at_the_next_start() {
     let left = base.join("42-1");
     fs::create_dir_all(&left).unwrap();
     fs::write(left.join("api"), CANARY).unwrap();
+    // What an attempt got on its way lies beside its credentials.
+    let beside = base.join("42-1.way-in");
+    fs::create_dir_all(&beside).unwrap();
+    fs::write(beside.join("id"), CANARY).unwrap();
     fs::create_dir_all(base.join("somebody-else")).unwrap();
     super::sweep(dir.path()).unwrap();
-    assert!(!left.exists() && base.join("somebody-else").exists());
+    assert!(!left.exists() && !beside.exists() && base.join("somebody-else").exists());
     fs::remove_dir_all(base.join("somebody-else")).unwrap();
     let nowhere = dir.path().join("nowhere");
     super::sweep(&nowhere).unwrap();

@@ -12,8 +12,8 @@ use super::probe::{Cause, Found};
 use super::spec::Expectation;
 use super::{Check, Round};
 use crate::kinds::lightsail::{Client, METRICS, Metric, Trouble, endpoint, region_problem};
-use crate::kinds::template;
 use crate::kinds::wire::{self, Caller};
+use crate::kinds::{Shown, template};
 use crate::model::{Failure, FailureClass, Fault};
 use crate::yaml::{Code, Decoder, Located, Span, section};
 
@@ -73,6 +73,11 @@ impl LightsailProbe {
             let help = "write it as the console does: letters, digits and '-', such as `web-1`";
             cx.report(Code::BadName, self.instance.span, message).help(help);
         }
+    }
+
+    /// The credential that it shows, and to whom.
+    pub(super) fn shown(&self) -> Shown<'_> {
+        Shown { binding: &self.credential, address: self.url.as_ref(), is_read: false }
     }
 
     /// The texts that are templates.

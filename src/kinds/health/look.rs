@@ -9,11 +9,10 @@ use super::probe::Found;
 use super::processes::{ProcessProbe, Whom};
 use super::recall::Recall;
 use super::sql::{Database, SqlProbe};
-use super::ssh::{Login, SshProbe};
 use super::tls::TlsProbe;
 use super::{
     Check, Probe, Round, age, cpu, credential, disk, dns, file_age, http, load, log, memory,
-    processes, signed, sql, ssh, tcp, tls,
+    processes, signed, sql, tcp, tls,
 };
 use crate::credentials::keeper::Use;
 use crate::kinds::command::PatternText;
@@ -206,29 +205,8 @@ impl Round<'_> {
         sql::found(given, clock.passed().saturating_sub(start), clock.now())
     }
 
-    /// Where a command is run, and the command.
-    pub(super) fn login(&self, probe: &SshProbe) -> Result<(Login, String), Failure> {
-        let host = self.given.render("host", &probe.host)?;
-        if let Some((message, help)) = ssh::host_problem(&host) {
-            return Err(Failure::new(FailureClass::Permanent, format!("{message}; {help}")));
-        }
-        let file = |path: &Option<Located<String>>| {
-            let path = path.as_ref().map(|path| self.path(path)).transpose()?;
-            Ok::<_, Failure>(path.map(Into::into))
-        };
-        let login = Login {
-            host,
-            user: self.rendered("user", probe.user.as_ref())?,
-            port: probe.port,
-            identity: file(&probe.identity)?,
-            certificate: None,
-            known_hosts: file(&probe.known_hosts)?,
-        };
-        Ok((login, self.given.render("run", &probe.run)?))
-    }
-
     /// A text that may be left out.
-    fn rendered(
+    pub(super) fn rendered(
         &self,
         key: &str,
         text: Option<&Located<String>>,

@@ -29,6 +29,7 @@ mod plugin;
 mod probe;
 mod processes;
 mod recall;
+mod remote;
 mod report;
 mod signed;
 mod spec;
@@ -73,7 +74,7 @@ pub(super) async fn perform(
     around: Surroundings<'_>,
 ) -> Outcome {
     // Only programs get files and variables; of requests, the daemon adds the header.
-    let is_run = |check: &Check| matches!(check.probe, Probe::Command(_) | Probe::Ssh(_));
+    let is_run = |check: &Check| matches!(check.probe, Probe::Command(_));
     let runs = spec.checks.iter().any(is_run);
     let bindings = if runs { attempt.setting.bindings.as_ref() } else { &[] };
     let grants = match Grants::take(around.access, bindings, attempt).await {
@@ -135,14 +136,7 @@ impl Round<'_> {
                 let argv = self.given.argv(&probe.run);
                 self.plugin(check, argv, &|_, _| None).await
             }
-            Probe::Ssh(probe) => match self.login(probe) {
-                Ok((login, command)) => {
-                    let argv = ssh::argv(&login, check.timeout, &command);
-                    let odd = |code, said: &str| ssh::odd(&login.host, code, said);
-                    self.plugin(check, Ok(argv), &odd).await
-                }
-                Err(failure) => self.plugin(check, Err(failure), &|_, _| None).await,
-            },
+            Probe::Ssh(probe) => self.remote(check, probe).await,
             _ => self.probe(check).await,
         };
         let look = Look { at: clock.now(), took: clock.passed().saturating_sub(start) };

@@ -229,8 +229,9 @@ impl HealthSpec {
             Probe::Tcp(probe) => Touch::address(&probe.address).into_iter().collect(),
             Probe::Tls(probe) => Touch::address(&probe.address).into_iter().collect(),
             Probe::Ssh(probe) => {
-                let address = format!("{}:{}", probe.host.value, probe.port.unwrap_or(SSH));
-                Touch::address(&address).into_iter().collect()
+                let port = probe.port.unwrap_or(SSH);
+                let address = probe.host().map(|host| format!("{}:{port}", host.value));
+                address.and_then(|address| Touch::address(&address)).into_iter().collect()
             }
             Probe::Sql(probe) => match &probe.database {
                 Database::Postgres(url) => Touch::url(url).into_iter().collect(),
@@ -264,11 +265,8 @@ impl HealthSpec {
                     address: Some(&probe.url),
                     is_read: true,
                 }),
-                Probe::Lightsail(probe) => Some(Shown {
-                    binding: &probe.credential,
-                    address: probe.url.as_ref(),
-                    is_read: false,
-                }),
+                Probe::Lightsail(probe) => Some(probe.shown()),
+                Probe::Ssh(probe) => Some(probe.instance()?.shown()),
                 Probe::Sql(probe) => match &probe.database {
                     Database::Postgres(url) => Some(Shown {
                         binding: probe.credential.as_ref()?,

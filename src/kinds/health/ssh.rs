@@ -5,13 +5,18 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
+use super::lightsail::LightsailProbe;
 use super::measure::Quantity;
 use super::probe::Found;
+use crate::kinds::lightsail::Access;
 use crate::model::{Family, Fault};
 use crate::plan::signature;
-use crate::yaml::{Located, section};
+use crate::yaml::{Code, Decoder, Located, one_of, section};
 
 /// What it measures beside what the plugin reports.
 pub(super) const MEASURES: &[(&str, Quantity)] = super::plugin::MEASURES;
@@ -22,8 +27,6 @@ const NOT_RUN: i32 = 255;
 section! {
     /// A command on another host.
     pub struct SshProbe {
-        /// The host. A template.
-        pub host: Located<String>,
         /// The command, which the host's own shell reads; exit codes and performance data as of a monitoring
         /// plugin. A template.
         pub run: Located<String>,
@@ -35,6 +38,54 @@ section! {
         pub identity: Option<Located<String>>,
         /// A file with the keys of hosts that are known, instead of the user's own. A template.
         pub known_hosts: Option<Located<String>>,
+
+        one of
+        /// Where it runs.
+        pub target: SshTarget,
+    }
+}
+
+one_of! {
+    /// Where a command runs.
+    pub enum SshTarget as "target" {
+        /// The host. A template.
+        host => Host(Located<String>),
+        /// An instance of Amazon Lightsail. The key is a temporary one, and the host is known by the keys that
+        /// Amazon has seen of it.
+        lightsail => Lightsail(LightsailProbe),
+    }
+}
+
+impl SshProbe {
+    /// The host, where it is named.
+    pub(super) fn host(&self) -> Option<&Located<String>> {
+        match &self.target {
+            SshTarget::Host(host) => Some(host),
+            SshTarget::Lightsail(_) => None,
+        }
+    }
+
+    /// The instance, where it is one.
+    pub(super) fn instance(&self) -> Option<&LightsailProbe> {
+        match &self.target {
+            SshTarget::Host(_) => None,
+            SshTarget::Lightsail(instance) => Some(instance),
+        }
+    }
+
+    /// Reports what can't be so.
+    pub(super) fn check_form(&self, cx: &mut Decoder) {
+        let Some(instance) = self.instance() else { return };
+        instance.check_form(cx);
+        let told = [
+            ("user", &self.user),
+            ("identity", &self.identity),
+            ("known_hosts", &self.known_hosts),
+        ];
+        for (key, value) in told.iter().filter_map(|(key, value)| Some((key, value.as_ref()?))) {
+            let message = format!("`{key}` stands beside `lightsail`, which tells it");
+            cx.report(Code::Contradiction, value.span, message).help(format!("leave `{key}` out"));
+        }
     }
 }
 
@@ -47,6 +98,8 @@ pub(super) struct Login {
     pub(super) identity: Option<PathBuf>,
     pub(super) certificate: Option<PathBuf>,
     pub(super) known_hosts: Option<PathBuf>,
+    /// What the files are part of. They go with it.
+    pub(super) way_in: Option<Arc<Access>>,
 }
 
 /// What is wrong with a host's name, with the way out: the client would take it for an option.
@@ -102,11 +155,22 @@ pub(super) fn argv(login: &Login, patience: Duration, command: &str) -> Vec<OsSt
 }
 
 /// What the client's own failure means, which is no verdict of the plugin's.
-pub(super) fn odd(host: &str, code: i32, said: &str) -> Option<Found> {
+pub(super) fn odd(login: &Login, now: Timestamp, code: i32, said: &str) -> Option<Found> {
     if code != NOT_RUN {
         return None;
     }
-    let (words, fault) = (format!("ssh to {host}: {said}"), fault(said));
+    let (host, fault) = (&login.host, fault(said));
+    let mut words = format!("ssh to {host}: {said}");
+    if let (Some(way_in), Fault::Refused) = (&login.way_in, fault) {
+        // Of a certificate that is over, the client hears no more than of a wrong one.
+        let end = way_in.expires_at;
+        let what = if end <= now {
+            format!("the temporary key ended at {end}")
+        } else {
+            format!("the temporary key is good until {end}: does the host still trust Lightsail?")
+        };
+        words.extend(["; ", &what]);
+    }
     Some(match fault.family() {
         Family::Network | Family::Name => Found::down(words, fault),
         _ => Found::blind(words, fault),

@@ -6,9 +6,11 @@ use reqwest::Url;
 
 use super::age::FreshnessProbe;
 use super::dns::{self, DnsProbe};
+use super::lightsail::LightsailProbe;
 use super::log::LogSource;
 use super::report::Judged;
 use super::sql::Database;
+use super::ssh::SshTarget;
 use super::{Check, Probe, Round, tcp};
 use crate::kinds::systemd::full_name;
 use crate::model::{Fault, Subject};
@@ -35,12 +37,7 @@ impl Round<'_> {
                 let address = self.given.render("address", &probe.address).ok()?;
                 Subject::site(tcp::parts(&address)?.0)
             }
-            Probe::Lightsail(probe) if judged.lacked_credential() => {
-                self.bound(&probe.credential.value)?
-            }
-            Probe::Lightsail(probe) => {
-                Subject::site(&self.given.render("instance", &probe.instance).ok()?)
-            }
+            Probe::Lightsail(probe) => self.instances(probe, judged)?,
             Probe::Systemd(probe) => {
                 Subject::unit(&full_name(&self.given.render("unit", &probe.unit).ok()?))
             }
@@ -51,7 +48,10 @@ impl Round<'_> {
             Probe::Dns(probe) => self.asked(probe, judged)?,
             Probe::Process(probe) => Subject::process(probe.named()),
             Probe::Credential(probe) => Subject::credential(&probe.0.value),
-            Probe::Ssh(probe) => Subject::site(&self.given.render("host", &probe.host).ok()?),
+            Probe::Ssh(probe) => match &probe.target {
+                SshTarget::Host(host) => Subject::site(&self.given.render("host", host).ok()?),
+                SshTarget::Lightsail(probe) => self.instances(probe, judged)?,
+            },
             Probe::Sql(probe) => match &probe.database {
                 Database::Postgres(url) => site(&self.given.render("postgres", url).ok()?)?,
                 Database::Sqlite(_) => return None,
@@ -80,6 +80,14 @@ impl Round<'_> {
                 Some(Subject::site(&dns::host(&server)?.to_string()))
             }
         }
+    }
+
+    /// An instance, or the credential without which it can't be seen.
+    fn instances(&self, probe: &LightsailProbe, judged: &Judged) -> Option<Subject> {
+        if judged.lacked_credential() {
+            return self.bound(&probe.credential.value);
+        }
+        Some(Subject::site(&self.given.render("instance", &probe.instance).ok()?))
     }
 
     /// The credential that the job calls so.

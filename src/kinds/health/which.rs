@@ -228,7 +228,10 @@ impl Probe {
                     probe.server.iter().map(|server| (server, dns::server_problem as Problem));
                 std::iter::once((&probe.name, name)).chain(server).collect()
             }
-            Self::Ssh(probe) => vec![(&probe.host, ssh::host_problem)],
+            Self::Ssh(probe) => {
+                probe.check_form(cx);
+                probe.host().into_iter().map(|host| (host, ssh::host_problem as Problem)).collect()
+            }
             Self::Systemd(probe) => return probe.check_form(cx),
             Self::Lightsail(probe) => return probe.check_form(cx),
             Self::Sql(sql::SqlProbe { database: sql::Database::Postgres(url), .. }) => {
@@ -285,7 +288,8 @@ impl Probe {
                 }
             },
             Self::Ssh(probe) => {
-                let mut all = texts([Some(&probe.host), Some(&probe.run), probe.user.as_ref()]);
+                let mut all = texts([probe.host(), Some(&probe.run), probe.user.as_ref()]);
+                all.extend(probe.instance().iter().flat_map(|instance| instance.templates()));
                 all.extend(texts([probe.identity.as_ref(), probe.known_hosts.as_ref(), None]));
                 all
             }

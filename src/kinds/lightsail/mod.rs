@@ -8,6 +8,7 @@
 //! Owns the three calls, what their errors mean, and the files of a temporary key. Refuses to judge an
 //! instance (`health::lightsail`), to change anything of it, and to keep a key for longer than its run.
 
+mod access;
 mod client;
 mod metric;
 
@@ -15,5 +16,10 @@ mod metric;
 #[path = "../../../tests/lightsail/mod.rs"]
 pub(in crate::kinds) mod fake;
 
+#[cfg(test)]
+#[path = "../../../tests/real/sshd.rs"]
+pub(in crate::kinds) mod sshd;
+
+pub(in crate::kinds) use access::Access;
 pub(in crate::kinds) use client::{Client, Trouble, endpoint, region_problem};
 pub(in crate::kinds) use metric::{METRICS, Metric};

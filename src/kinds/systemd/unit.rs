@@ -133,16 +133,11 @@ async fn ask(connection: &Connection, name: &str) -> zbus::Result<Unit> {
     let path: OwnedObjectPath = found.body().deserialize()?;
     let object = Object { connection, path: path.as_str() };
     let kind = name.rsplit_once('.').map_or("", |(_, kind)| kind);
-    let own = KINDS.iter().find(|(known, _)| *known == kind).and_then(|(_, interface)| *interface);
-    // What it came to is asked before its state: a unit that fails in between is not taken to be well.
-    let mut unit = match own {
-        Some(interface) if kind == "service" => object.service(interface).await?,
-        Some(interface) => {
-            Unit { result: object.text(interface, "Result").await?, ..Unit::default() }
-        }
-        None => Unit { result: "success".to_owned(), ..Unit::default() },
-    };
-    object.add_state(&mut unit).await?;
+    let mut unit = object.look(kind).await?;
+    if unit.active == "failed" && unit.result == "success" {
+        // It failed between the two questions, and knows by now what of.
+        unit = object.look(kind).await?;
+    }
     unit.name = name.to_owned();
     if !unit.exists() {
         let names = names(connection).await.unwrap_or_default();
@@ -158,6 +153,20 @@ struct Object<'a> {
 }
 
 impl Object<'_> {
+    async fn look(&self, kind: &str) -> zbus::Result<Unit> {
+        let own = KINDS.iter().find(|(known, _)| *known == kind);
+        // What it came to is asked before its state: a unit that fails in between is not taken to be well.
+        let mut unit = match own.and_then(|(_, interface)| *interface) {
+            Some(interface) if kind == "service" => self.service(interface).await?,
+            Some(interface) => {
+                Unit { result: self.text(interface, "Result").await?, ..Unit::default() }
+            }
+            None => Unit { result: "success".to_owned(), ..Unit::default() },
+        };
+        self.add_state(&mut unit).await?;
+        Ok(unit)
+    }
+
     async fn service(&self, interface: &str) -> zbus::Result<Unit> {
         let (result, kind, restarts, memory, group, main, exit_status, says) = tokio::try_join!(
             self.text(interface, "Result"),

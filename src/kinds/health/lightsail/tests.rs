@@ -8,6 +8,9 @@ use crate::kinds::grant::tests::Bench;
 use crate::kinds::lightsail::fake::{KEY, Lightsail, REGION, SECRET, instance};
 use crate::model::{Channel, FailureClass, Observation, Outcome, Verdict};
 
+#[path = "way_in.rs"]
+mod way_in;
+
 /// A bench whose credential `aws` has this secret.
 fn bench(service: &Lightsail, secret: &str) -> Bench {
     let mut bench = Bench::new();

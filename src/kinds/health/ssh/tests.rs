@@ -12,6 +12,7 @@ fn the_client_is_asked_to_be_strict_and_quiet() {
         identity: Some("/keys/my key".into()),
         certificate: None,
         known_hosts: Some("/keys/hosts".into()),
+        way_in: None,
     };
     let words = argv(&login, Duration::from_secs(10), "check_disk -w 10%");
     let words: Vec<_> = words.iter().map(|word| word.to_str().unwrap()).collect();
@@ -26,7 +27,8 @@ fn the_client_is_asked_to_be_strict_and_quiet() {
 
 #[test]
 fn what_the_client_complains_of_is_no_verdict_of_the_plugin() {
-    let shown = |code, said: &str| match odd("db", code, said) {
+    let login = Login { host: "db".to_owned(), ..Login::default() };
+    let shown = |code, said: &str| match odd(&login, Timestamp::UNIX_EPOCH, code, said) {
         None => "-".to_owned(),
         Some(Found::Down(words, cause)) => format!("down {} {words}", cause.fault.unwrap().word()),
         Some(Found::Unknown(words, cause)) => {

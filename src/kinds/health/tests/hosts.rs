@@ -41,6 +41,21 @@ fn instances_are_named_with_their_region_and_a_credential() {
 }
 
 #[test]
+fn the_way_into_an_instance_is_told_by_the_service_alone() {
+    let of = |more: &str| {
+        let instance = "lightsail: { instance: web, region: eu-west-1, credential: aws }";
+        read(&format!("checks: [{{ name: a, ssh: {{ {instance}, run: uptime{more} }} }}]")).1
+    };
+    assert_eq!(of(", port: 2222"), Vec::<String>::new());
+    let told = of(", user: root, identity: key");
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].contains("`user` stands beside `lightsail`, which tells it"), "{told:?}");
+    assert!(told[1].contains("(leave `identity` out)"), "{told:?}");
+    let two = of(", host: web.example.com");
+    assert!(two[0].starts_with("J024"), "{two:?}");
+}
+
+#[test]
 fn units_and_buses_are_written_as_systemd_has_them() {
     for text in [
         "checks: [{ name: a, systemd: { unit: nginx } }]",
