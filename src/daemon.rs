@@ -387,8 +387,11 @@ fn keeping(settings: &Arc<Settings>, engine: &Handle) -> impl Fn() -> Keep + use
 
 /// What retention keeps: never less than what a rule looks back on.
 fn keep(settings: &Settings, catalog: &Catalog) -> Keep {
-    let rules = catalog.jobs.values().map(|job| &job.policy.alert);
-    let longest = rules.filter_map(alert::window).max().unwrap_or_default();
+    let jobs = catalog.jobs.values();
+    let checks = jobs.clone().flat_map(|job| job.work.checks());
+    let checks = checks.filter_map(|(_, own)| alert::window(&own?.rule()));
+    let longest = jobs.filter_map(|job| alert::window(&job.policy.alert));
+    let longest = longest.chain(checks).max().unwrap_or_default();
     Keep {
         age: settings.retention.age,
         per_job: settings.retention.per_job,

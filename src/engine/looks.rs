@@ -4,6 +4,7 @@
 //! and however many checks look at it. Refuses to know when looks are an incident (`plan::alert`), whose
 //! incident a failure is (`whose`), and the words (`incidents`).
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -118,7 +119,8 @@ impl Dispatcher {
         look: &Observation,
         here: &Here,
     ) -> Result<()> {
-        let (rule, root) = (rule_of(job, &look.check), &look.subject);
+        let rule = rule_of(job, &look.check);
+        let (rule, root) = (rule.as_ref(), &look.subject);
         let of_job = look.check.kind() == SubjectKind::Job;
         let works = match (of_job, look.run) {
             (true, Some(run)) => format!("run {run} could look"),
@@ -444,6 +446,8 @@ impl Dispatcher {
 }
 
 /// The rule of a check: its own, or its job's.
-fn rule_of<'j>(job: &'j Job, _check: &Subject) -> &'j AlertRule {
-    &job.policy.alert
+fn rule_of<'j>(job: &'j Job, check: &Subject) -> Cow<'j, AlertRule> {
+    let name = check.rest().split_once('/').map(|(_, name)| name);
+    let own = name.and_then(|name| job.work.checks().find(|(known, _)| *known == name)?.1);
+    own.map_or(Cow::Borrowed(&job.policy.alert), |own| Cow::Owned(own.rule()))
 }

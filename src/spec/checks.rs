@@ -14,7 +14,7 @@ use super::policy::{CatchUpForm, CatchUpWord, OverlapForm, OverlapWord};
 use super::settings::Settings;
 use super::{paths, secret};
 use crate::credentials::declare::texts::is_variable;
-use crate::kinds;
+use crate::kinds::{self, Work};
 use crate::kinds::alert::AlertSection;
 use crate::kinds::template::Names;
 use crate::model::CredentialName;
@@ -27,6 +27,9 @@ use crate::yaml::{Code, Decoder, Entry, Located, Node, Span};
 pub(super) fn references(section: &JobSection, settings: &Settings, cx: &mut Decoder) {
     pool(section.pool.as_ref(), settings, cx);
     alert_section(section.alert.as_ref(), settings, cx);
+    for (_, own) in section.work.iter().flat_map(Work::checks) {
+        own.into_iter().for_each(|own| told(own, settings, cx));
+    }
 }
 
 /// Checks that a credential is declared.
@@ -60,9 +63,15 @@ fn pool(name: Option<&Located<NameText>>, settings: &Settings, cx: &mut Decoder)
 }
 
 fn alert_section(alert: Option<&AlertSection>, settings: &Settings, cx: &mut Decoder) {
+    if let Some(alert) = alert {
+        alert.check(cx);
+        told(alert, settings, cx);
+    }
+}
+
+/// Checks that everybody who is to be told is declared.
+fn told(alert: &AlertSection, settings: &Settings, cx: &mut Decoder) {
     let known: Vec<&str> = settings.notifiers.iter().map(String::as_str).collect();
-    let Some(alert) = alert else { return };
-    alert.check(cx);
     for name in alert.names() {
         if names::check(&name.value, name.span, cx).is_some() {
             declared(&NOTIFIER, (&name.value, name.span), &known, cx);

@@ -144,7 +144,8 @@ fn compile(
     for lint in reader.intern.lints.get(keys.lints, lints).iter() {
         schedule::tell(asked, lint, cx);
     }
-    if let Some(alert) = section.alert.as_ref() {
+    let of_checks = section.work.iter().flat_map(Work::checks).filter_map(|(_, own)| own);
+    for alert in section.alert.iter().chain(of_checks) {
         reach::alert(alert, &compiled, reader.now, cx);
     }
     Some(compiled)
