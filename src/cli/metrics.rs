@@ -143,6 +143,6 @@ mod tests {
             samples.push(sample("jada_slots_last_day", &[("job", &name), ("state", "ran")], 2.0));
         }
         let line = emf(&samples, "box", "2026-11-25T09:00:00Z".parse().unwrap());
-        insta::assert_snapshot!(line, @"");
+        insta::assert_snapshot!(line, @r#"{"CredentialDaysLeft":6.5,"IncidentsOpenError":2.0,"IncidentsOpenWarning":1.0,"LastSuccessAgeSeconds":499.0,"SlotsLastDayRan":1000.0,"_aws":{"CloudWatchMetrics":[{"Dimensions":[["node"]],"Metrics":[{"Name":"CredentialDaysLeft","Unit":"None"},{"Name":"IncidentsOpenError","Unit":"Count"},{"Name":"IncidentsOpenWarning","Unit":"Count"},{"Name":"LastSuccessAgeSeconds","Unit":"Seconds"},{"Name":"SlotsLastDayRan","Unit":"Count"}],"Namespace":"JADA"}],"Timestamp":1795597200000},"node":"box"}"#);
     }
 }

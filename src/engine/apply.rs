@@ -145,7 +145,10 @@ impl Dispatcher {
         let attempt = attempt::run(performer, context, Arc::clone(&pull), bounds);
         let task = self.attempts.spawn(attempt);
         self.tasks.insert(task.id(), run);
-        self.live.insert(run, Live { fence: no, pull, seen, cancelled_by: Vec::new() });
+        self.live.insert(
+            run,
+            Live { fence: no, pull, seen, since: started_at, cancelled_by: Vec::new() },
+        );
     }
 
     /// What an attempt at this work may know.

@@ -19,6 +19,7 @@ use super::draft::{self, Draft, End, Then};
 use super::ends::{Ended, PutOff};
 use super::incidents::Open;
 use super::judge::Overdue;
+use super::usual::Usual;
 use super::{Refusal, Request, View};
 use crate::clock::Clock;
 use crate::kinds::output::Outputs;
@@ -116,6 +117,8 @@ pub struct Dispatcher {
     pub(super) held_jobs: Arc<BTreeMap<JobName, Arc<str>>>,
     /// The standings that were last looked at.
     pub(super) standings: Arc<Standings>,
+    /// How long runs usually take.
+    pub(super) usual: Usual,
     /// When the credentials' standings say something else by the time alone.
     pub(super) credentials_at: Option<Timestamp>,
     /// Jobs of which an attempt has ended a run as blocked, and when they are looked at.
@@ -146,6 +149,8 @@ pub(super) struct Live {
     pub(super) pull: Pull,
     /// Where it leaves what it sees.
     pub(super) seen: Seen,
+    /// When it began.
+    pub(super) since: Timestamp,
     /// Who waits for its end.
     pub(super) cancelled_by: Vec<oneshot::Sender<Result<(), Refusal>>>,
 }
@@ -186,6 +191,7 @@ impl Dispatcher {
             anew: Anew::Start,
             held_jobs: Arc::default(),
             standings: Arc::default(),
+            usual: Usual::default(),
             credentials_at: None,
             blocked: BTreeMap::new(),
             installed_for: Vec::new(),
@@ -405,7 +411,8 @@ impl Dispatcher {
             Action::Close { run, job, state } => {
                 if let RunState::Finished { outcome, .. } = state {
                     let outcome = Some(outcome.clone());
-                    draft.end(*job, End { run: *run, outcome, looks: Vec::new() });
+                    let took = Duration::ZERO;
+                    draft.end(*job, End { run: *run, outcome, took, looks: Vec::new() });
                 }
                 Some(Change::Close { run: *run, state: state.clone() })
             }

@@ -3,6 +3,7 @@
 //! Owns the translation of the planner's wishes into the store's changes. Refuses to carry out either.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::oneshot;
@@ -52,6 +53,8 @@ pub(super) struct End {
     pub(super) run: RunId,
     /// How it ended; `None` where that says nothing of the job: its looks are what counts.
     pub(super) outcome: Option<Outcome>,
+    /// How long its last attempt took.
+    pub(super) took: Duration,
     /// What it saw.
     pub(super) looks: Vec<Observation>,
 }

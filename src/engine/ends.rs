@@ -35,6 +35,8 @@ pub(super) struct Ended {
     pub(super) node: NodeId,
     pub(super) fence: AttemptNo,
     pub(super) outcome: Outcome,
+    /// How long it took.
+    pub(super) took: Duration,
     /// What it saw on its way there.
     pub(super) seen: Vec<Observation>,
 }
@@ -54,7 +56,9 @@ impl Dispatcher {
             Turn::Over(outcome) => {
                 let outcome = attempt::heeded(outcome, *live.pull.borrow());
                 let (node, fence, seen) = (self.parts.node, live.fence, live.seen.take());
-                self.ended.push(Ended { run, node, fence, outcome, seen });
+                let took = self.parts.clock.now().duration_since(live.since);
+                let took = Duration::try_from(took).unwrap_or_default();
+                self.ended.push(Ended { run, node, fence, outcome, took, seen });
             }
             Turn::Stuck { waited, rest } => {
                 tracing::error!(%run, "was told to stop and does not end");
@@ -114,7 +118,8 @@ impl Dispatcher {
         let mut looks = ended.seen.clone();
         let definition = self.jobs.get(&job);
         let Some(job) = definition.filter(|job| job.work.kind() == "health") else {
-            return End { run: ended.run, outcome: Some(ended.outcome.clone()), looks };
+            let (run, took) = (ended.run, ended.took);
+            return End { run, outcome: Some(ended.outcome.clone()), took, looks };
         };
         let blind = looks.is_empty()
             || matches!(ended.outcome.class(), Some(FailureClass::TimedOut | FailureClass::Lost));
@@ -140,7 +145,7 @@ impl Dispatcher {
         for look in &mut looks {
             look.run = Some(ended.run);
         }
-        End { run: ended.run, outcome: None, looks }
+        End { run: ended.run, outcome: None, took: ended.took, looks }
     }
 
     /// Keeps what a run saw beside its end, and has both judged.

@@ -16,6 +16,7 @@ mod recover;
 pub mod reload;
 mod requests;
 pub mod retention;
+mod usual;
 mod whose;
 
 use std::collections::BTreeMap;

@@ -6,10 +6,11 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::dispatch::{Dispatcher, Drain};
+use super::dispatch::{Anew, Dispatcher, Drain};
 use super::ends::Ended;
 use super::incidents::Open;
 use crate::model::{AttemptNo, Failure, FailureClass, NodeId, Outcome, Run, RunId, RunState};
@@ -70,6 +71,9 @@ impl Dispatcher {
             lines.push((stored.id, line));
         }
         self.state = State::build(self.parts.seats.clone(), lines, &live, now);
+        // What was noted of a commit that failed is not so.
+        let (jobs, all) = (&self.jobs, self.anew == Anew::Start);
+        self.usual.keep_only(|job| !all && jobs.contains_key(job));
         Ok(runs)
     }
 
@@ -101,6 +105,7 @@ impl Dispatcher {
                 node: holder.node,
                 fence: run.attempts,
                 outcome: Outcome::Failed(Failure::new(class, message)),
+                took: Duration::ZERO,
                 seen: Vec::new(),
             });
         }

@@ -23,6 +23,7 @@ pub mod signature;
 pub mod staleness;
 pub mod state;
 pub mod tick;
+pub mod usual;
 #[cfg(test)]
 mod world;
 

@@ -313,3 +313,44 @@ async fn tries_within_a_run_are_no_looks() {
     }
     assert!(world.open_incidents().await.is_empty(), "three tries are one failed run");
 }
+
+/// A check with an alert of its own is judged by that; the others by their job's.
+#[tokio::test]
+async fn a_check_has_an_alert_of_its_own() {
+    let file = "health: { checks: [{ name: site, tcp: { address: 'example.com:80' }, \
+                alert: { failures: 3, severity: warning } }] }\n";
+    let mut world = World::with(&[("a.yaml", file)]).await;
+    for look in 1..=3 {
+        world.pass(MINUTE);
+        world.run("a").await;
+        world.settle().await;
+        world.look("a", Verdict::Fail);
+        world.settle().await;
+        assert_eq!(world.open_incidents().await.len(), usize::from(look == 3), "look {look}");
+    }
+    assert_eq!(world.open_incidents().await[0].severity, Severity::Warning);
+}
+
+/// A success that takes next to no time is a warning, whatever restarts; an ordinary one ends it.
+#[tokio::test]
+async fn a_success_that_took_no_time_is_suspicious() {
+    let mut world = World::with(&[("a.yaml", "command: { run: ['true'] }\n")]).await;
+    for (took, want) in [(40, ""); 5].into_iter().chain([(1, "a"), (0, "a"), (38, "")]) {
+        world.run("a").await;
+        world.settle().await;
+        world.pass(Duration::from_secs(took));
+        world.end("a", fine());
+        world.settle().await;
+        let open = world.open_incidents().await;
+        let shown: Vec<&str> = open.iter().map(|one| one.affected[0].as_str()).collect();
+        assert_eq!(shown.join(" "), want, "{took}: {open:#?}");
+        for one in &open {
+            assert_eq!(
+                (one.key.as_str(), one.severity),
+                ("job/a#exec.suspicious", Severity::Warning)
+            );
+        }
+        world.kill().await;
+        world.settle().await;
+    }
+}

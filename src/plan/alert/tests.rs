@@ -128,7 +128,7 @@ fn what_ends() {
         (2, ERROR, "-+-", failing(1)),
         // What only warns is better than a failure once it has lasted.
         (2, ERROR, "w-", failing(2)),
-        (2, ERROR, "ww-", open(Severity::Warning, 2)),
+        (2, ERROR, "ww-", open(Severity::Warning, 3)),
         (2, warning, "+w", Judgement::Quiet),
         (2, warning, "++w", Judgement::Resolve),
         (1, None, "+", Judgement::Quiet),
