@@ -27,8 +27,9 @@ use crate::yaml::{Code, Decoder, Entry, Located, Node, Span};
 pub(super) fn references(section: &JobSection, settings: &Settings, cx: &mut Decoder) {
     pool(section.pool.as_ref(), settings, cx);
     alert_section(section.alert.as_ref(), settings, cx);
-    for (_, own) in section.work.iter().flat_map(Work::checks) {
-        own.into_iter().for_each(|own| told(own, settings, cx));
+    let of_checks = section.work.iter().flat_map(Work::checks);
+    for own in of_checks.filter_map(|(_, own)| own) {
+        told(own, settings, cx);
     }
 }
 

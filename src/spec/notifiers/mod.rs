@@ -360,6 +360,8 @@ impl Reading<'_> {
 /// A program that is told. That it is there is checked as far as it can be from here.
 pub(super) fn program(section: &CommandSection, root: &Path, cx: &mut Decoder) -> Option<Program> {
     let run: Vec<String> = section.run.value.0.iter().map(|word| word.0.clone()).collect();
+    // Settings that were named without a folder lie in the one where the daemon was started.
+    let root = if root.as_os_str().is_empty() { Path::new(".") } else { root };
     let folder = std::path::absolute(root).unwrap_or_else(|_| root.to_owned());
     let mut run = run;
     let name = run.first()?.clone();
