@@ -48,6 +48,21 @@ fn snapshot(folder: &Path) -> Vec<(String, Vec<u8>)> {
     files
 }
 
+/// Whoever opens the file beside the daemon, `sqlite3` for one, takes it for abandoned where it is not locked,
+/// writes the log back and deletes it: what is committed from then on is lost with the process.
+#[tokio::test]
+async fn an_open_store_is_locked() {
+    use std::os::unix::fs::MetadataExt as _;
+    let (_folder, path) = folder();
+    let (_store, _run) = with_a_run(&path).await;
+    let inode = format!(":{} ", path.metadata().unwrap().ino());
+    let Ok(locks) = fs::read_to_string("/proc/locks") else {
+        return eprintln!("skipped: this system has no /proc/locks");
+    };
+    let of_file = |line: &&str| line.contains("POSIX") && line.contains(&inode);
+    assert!(locks.lines().any(|line| of_file(&line)), "no lock on{inode}in\n{locks}");
+}
+
 #[tokio::test]
 async fn closing_leaves_one_file_with_everything() {
     let (folder, path) = folder();
@@ -112,8 +127,8 @@ async fn a_newer_version_is_not_touched() {
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     let before = snapshot(folder.path());
     let error = Sqlite::open(&path).unwrap_err();
-    assert!(matches!(error, Error::Newer { found: 99, known: 3, .. }), "{error}");
-    insta::assert_snapshot!(refusal(&path), @"the store DIR/jada.db has schema version 99, this program knows 3: start the newer jada-agent that wrote it, or name another --data-dir");
+    assert!(matches!(error, Error::Newer { found: 99, known: 4, .. }), "{error}");
+    insta::assert_snapshot!(refusal(&path), @"the store DIR/jada.db has schema version 99, this program knows 4: start the newer jada-agent that wrote it, or name another --data-dir");
     assert!(Sqlite::open_read_only(&path).is_err());
     assert!(snapshot(folder.path()) == before, "no byte of any file has changed");
 }

@@ -135,8 +135,9 @@ fn writing(path: &Path, options: Options) -> rusqlite::Result<Connection> {
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     // History is for its owner; the files of the log take their mode from this one. What is wrong with
-    // the path, SQLite tells.
-    let _made = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
+    // the path, SQLite tells. Closed before SQLite opens it: a process that closes a file by any handle
+    // loses all its locks on it, and then whoever else opens the store takes it for abandoned and its log away.
+    drop(OpenOptions::new().append(true).create(true).mode(0o600).open(path));
     let mut connection = Connection::open_with_flags(path, flags)?;
     // SQLite falls back to reading without a word, and only the first write would tell.
     if connection.is_readonly("main")? {
