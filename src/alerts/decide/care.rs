@@ -15,8 +15,10 @@ use crate::store::Change;
 
 /// Takes care of what can't be told.
 pub(super) fn take(view: &View<'_>, busy: &BTreeSet<Arc<str>>, decision: &mut Decision) {
-    for row in view.outbox.rows.iter().filter(|row| view.fails(row) && waits(row)) {
-        decision.alter(fall_back(view, row));
+    for row in view.outbox.rows.iter().filter(|row| waits(row)) {
+        if view.fails(row) {
+            decision.alter(fall_back(view, row));
+        }
         if let (Some(Blame::Line), Some(since)) = (row.blame, row.tried_since) {
             decision.wake(Some(since + LOST_AFTER).filter(|at| *at > view.now));
         }
@@ -34,7 +36,9 @@ fn fall_back(view: &View<'_>, row: &Notification) -> Option<OutboxChange> {
     }
     let origin = row.origin.unwrap_or(row.id);
     let first = view.rows.get(&origin).copied().unwrap_or(row);
-    let chain = &view.alerts.notifiers.get(&first.notifier)?.fallback;
+    // In place of one that is gone or has another name by now, those hear who hear of what names nobody.
+    let settings = view.alerts.notifiers.get(&first.notifier);
+    let chain = settings.map_or(&view.alerts.notify, |one| &one.fallback);
     let helpers = view.outbox.rows.iter().filter(|other| other.origin == Some(origin));
     let helpers: Vec<&Notification> = helpers.collect();
     if helpers.iter().any(|other| !view.fails(other)) {

@@ -163,23 +163,38 @@ impl<'a> View<'a> {
         teller
     }
 
-    /// Whether a row has been tried in vain so far that others have to help.
-    fn fails(&self, row: &Notification) -> bool {
+    /// The row whose tries show whether a row can be told: what tells it, or, while that waits for a notifier
+    /// that finds nobody, the one that knocks there.
+    fn tried<'r>(&'r self, row: &'r Notification) -> &'r Notification {
         let teller = self.teller(row);
-        let tried = match teller.blame {
+        let queues = waits(teller) && teller.held.as_ref().is_some_and(|it| it.by == Hold::Down);
+        let others = self.by_notifier.get(&teller.notifier).filter(|_| queues);
+        let knocks = others.into_iter().flatten().copied();
+        let knocks = knocks.filter(|row| waits(row) && row.blame == Some(Blame::Line));
+        knocks.max_by_key(|row| row.tries).unwrap_or(teller)
+    }
+
+    /// Whether a row has been tried in vain so far that others have to help. Where the other side asks for a
+    /// long wait, time counts and not the tries.
+    fn fails(&self, row: &Notification) -> bool {
+        let tried = self.tried(row);
+        let in_vain = match tried.blame {
             None => false,
             Some(Blame::Settings) => true,
-            Some(Blame::Line) => teller.tries >= FAILS_AFTER,
+            Some(Blame::Line) => tried.tries >= FAILS_AFTER || self.is_long(tried),
         };
-        waits(teller) && (tried || !self.knows(&teller.notifier))
+        waits(tried) && (in_vain || !self.knows(&tried.notifier))
     }
 
     /// Whether a row fails for so long that nobody can be expected to hear of it.
     fn is_lost(&self, row: &Notification) -> bool {
-        let teller = self.teller(row);
-        let since = teller.tried_since.unwrap_or(self.now);
-        let long = teller.blame != Some(Blame::Line) || since + LOST_AFTER <= self.now;
+        let tried = self.tried(row);
+        let long = tried.blame != Some(Blame::Line) || self.is_long(tried);
         row.state == Told::GivenUp || (self.fails(row) && long)
+    }
+
+    fn is_long(&self, tried: &Notification) -> bool {
+        tried.tried_since.is_some_and(|since| since + LOST_AFTER <= self.now)
     }
 
     /// When the oldest row was written that waits for nothing but its delivery.

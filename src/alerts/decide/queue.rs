@@ -92,8 +92,9 @@ fn free(view: &View<'_>, notifier: &Arc<str>, rate: Rate) -> Result<usize, Times
         [(rate.minute, Duration::from_mins(1)), (rate.hour, Duration::from_hours(1))]
     {
         let most = usize::try_from(most).unwrap_or(usize::MAX);
-        let sent =
-            view.outbox.sent.iter().filter(|(to, at)| to == notifier && *at + window > view.now);
+        // What was sent later than now was so by a clock that was ahead.
+        let lately = |at: Timestamp| at <= view.now && at + window > view.now;
+        let sent = view.outbox.sent.iter().filter(|(to, at)| to == notifier && lately(*at));
         let sent: Vec<Timestamp> = sent.map(|(_, at)| *at).collect();
         if sent.len() >= most {
             // The one whose leaving makes room; a limit of none makes none before all have left.
@@ -118,13 +119,14 @@ fn hold(view: &View<'_>, notifier: &Arc<str>, one: &Candidate<'_>) -> Option<Hel
     });
     quiet
         .or_else(|| retry(view, one.row))
-        .or_else(|| down(view, notifier, one))
         .or_else(|| group(view, one))
+        .or_else(|| down(view, notifier, one))
 }
 
-/// A row that was tried waits for its next try.
+/// A row that was tried waits for its next try, as long as one can be away: a clock that was ahead wrote more.
 fn retry(view: &View<'_>, row: &Notification) -> Option<Held> {
-    (row.next_at > view.now).then(|| Held {
+    let is_ahead = row.next_at > view.now + TRIED_FOR;
+    (row.next_at > view.now && row.tries > 0 && !is_ahead).then(|| Held {
         by: Hold::Retry,
         why: format!("try {} failed: {}", row.tries, row.error),
         until: Some(row.next_at),
@@ -155,7 +157,8 @@ fn group(view: &View<'_>, one: &Candidate<'_>) -> Option<Held> {
         return None;
     }
     let until = one.first.created_at + view.alerts.group_wait;
-    (until > view.now).then(|| Held {
+    let is_ahead = one.first.created_at > view.now;
+    (until > view.now && !is_ahead).then(|| Held {
         by: Hold::Group,
         why: "for its cause, and for others of the same moment".to_owned(),
         until: Some(until),
@@ -196,9 +199,13 @@ fn is_urgent(view: &View<'_>, one: &Candidate<'_>) -> bool {
 /// Notes why a row waits, where that is news.
 fn keep(view: &View<'_>, row: &Notification, held: Held, decision: &mut Decision) {
     decision.wake(held.until.filter(|until| *until > view.now));
-    if row.held.as_ref() != Some(&held) {
-        decision.changes.push(Change::Outbox(OutboxChange::Hold { row: row.id, held: Some(held) }));
+    if row.held.as_ref() == Some(&held) {
+        return;
     }
+    // Who begins to wait for a notifier that finds nobody may have to be told by another one.
+    let begins = |row: &Notification| row.held.as_ref().is_none_or(|it| it.by != Hold::Down);
+    decision.unsettled |= held.by == Hold::Down && begins(row);
+    decision.changes.push(Change::Outbox(OutboxChange::Hold { row: row.id, held: Some(held) }));
 }
 
 /// Rows for a notifier that `jada.yaml` no longer has: it may come back within a day.

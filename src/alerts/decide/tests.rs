@@ -11,6 +11,7 @@ use std::time::Duration;
 use stage::{Answer, Stage, settings};
 
 use super::super::maintenance::{Begins, Ends, Window};
+use super::LAST_RESORT;
 use crate::model::{Event, Opening, Severity, Told};
 
 const MINUTE: u64 = 60;
@@ -334,6 +335,20 @@ async fn a_notifier_that_is_gone_is_not_silence() {
     assert!(stage.states("job/a").await.contains(&Told::Dropped));
 }
 
+/// Where a notifier got another name, those hear of it who hear of what names nobody.
+#[tokio::test]
+async fn a_notifier_that_got_another_name_is_not_the_last_resort() {
+    let mut alerts = settings(&["ops"]);
+    alerts.notify = vec!["ops".into()];
+    let mut stage = Stage::new(alerts);
+    stage.notify(&["gone"]);
+    stage.open("job/a").await;
+    stage.pass(MINUTE).await;
+    stage.close("job/a", "it works again").await;
+    stage.pass(25 * HOUR).await;
+    assert_eq!(stage.told(), ["0:00:00 ops opened job/a", "0:01:00 ops resolved job/a"]);
+}
+
 /// The other side's word counts for when it is asked again.
 #[tokio::test]
 async fn retry_after_is_heeded() {
@@ -341,10 +356,70 @@ async fn retry_after_is_heeded() {
     stage.answer("ops", Answer::Busy(Duration::from_mins(40)));
     stage.open("site/a").await;
     stage.pass(30 * MINUTE).await;
-    assert_eq!(stage.tries(), 1);
+    assert_eq!(stage.tries() - stage.by(LAST_RESORT).len(), 1);
     stage.answer("ops", Answer::Takes);
     stage.pass(11 * MINUTE).await;
-    assert_eq!(stage.told(), ["0:40:00 ops opened site/a"]);
+    assert_eq!(stage.by("ops"), ["0:40:00 ops opened site/a"]);
+}
+
+/// A server that asks for a long wait is no reason to tell nobody meanwhile.
+#[tokio::test]
+async fn others_help_while_one_asks_to_wait() {
+    let mut alerts = settings(&["mail", "ops"]);
+    stage::fallback(&mut alerts, "ops", &["mail"]);
+    let mut stage = Stage::new(alerts);
+    stage.answer("ops", Answer::Busy(Duration::from_hours(2)));
+    stage.open("site/a").await;
+    stage.pass(HOUR).await;
+    assert_eq!(stage.tries(), 3, "one of ops, the others told: {:?}", stage.told());
+    assert_eq!(
+        stage.by("mail"),
+        ["0:05:00 mail opened site/a", "0:05:30 mail opened notifier/ops"]
+    );
+}
+
+/// Where one row knocks in vain for all, the others wait behind it: they get out by the fallback as well, and
+/// where there is none, by the last resort.
+#[tokio::test]
+async fn what_waits_behind_another_row_is_told_by_others() {
+    for (fallback, by) in [(&["mail"][..], "mail"), (&[][..], LAST_RESORT)] {
+        let mut alerts = settings(&["mail", "ops"]);
+        stage::fallback(&mut alerts, "ops", fallback);
+        let mut stage = Stage::new(alerts);
+        stage.answer("ops", Answer::Silent);
+        stage.open("job/a").await;
+        stage.pass(HOUR).await;
+        stage.open("job/b").await;
+        stage.pass(MINUTE).await;
+        let wanted = format!("1:00:30 {by} opened job/b");
+        assert_eq!(stage.count(&wanted), 1, "{wanted}: {:?}", stage.told());
+        stage.pass(2 * HOUR).await;
+        assert_eq!(stage.times_told("job/b", Event::Opened), 1, "{:?}", stage.told());
+        stage.answer("ops", Answer::Takes);
+        stage.pass(HOUR).await;
+        assert_eq!(stage.times_told("job/b", Event::Opened), 2, "{:?}", stage.told());
+    }
+}
+
+/// What a clock that was a year ahead wrote does not wait for a year, nor does what is written after it.
+#[tokio::test]
+async fn a_clock_that_was_ahead_holds_nothing() {
+    let mut stage = Stage::new(settings(&["ops"]));
+    for one in 0..6 {
+        stage.open(&format!("job/told-{one}")).await;
+        stage.pass(MINUTE / 2).await;
+    }
+    stage.answer("ops", Answer::Silent);
+    stage.open("job/tried").await;
+    stage.pass(MINUTE).await;
+    stage.open("job/new").await;
+    stage.step_back(365 * 24 * HOUR);
+    stage.open("job/after").await;
+    stage.answer("ops", Answer::Takes);
+    stage.pass(2 * MINUTE).await;
+    for job in ["job/tried", "job/new", "job/after"] {
+        assert_eq!(stage.times_told(job, Event::Opened), 1, "{job}: {:?}", stage.told());
+    }
 }
 
 /// What names nobody is told to whoever hears of such things: nothing fails in silence.

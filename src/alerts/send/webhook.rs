@@ -46,7 +46,7 @@ pub(super) async fn tell(
             .map_err(|error| Failure::settings(format!("no such request can be made: {error}")))?;
         let sending = async { Ok(ways.world.wire.send(request).await) };
         answered = match ways.within(webhook.timeout, sending).await? {
-            Reply::Answer(answer) => judge(&answer, &[address.expose(), url.path(), key])?,
+            Reply::Answer(answer) => judge(&answer, &shown_to(&url, key, &headers))?,
             Reply::NoAnswer { words, .. } => return Err(Failure::line(words)),
         };
     }
@@ -124,6 +124,22 @@ async fn shown(
             Err(Failure::settings(format!("{name} signs requests to AWS, and this is none")))
         }
     }
+}
+
+/// What a server was shown that nobody else may see, longest first: the address and its parts are as secret as
+/// the headers, and a server may send back any of them.
+fn shown_to<'a>(url: &'a Url, key: &'a str, headers: &'a HeaderMap) -> Vec<&'a str> {
+    const PART: usize = 8;
+    let parts = url.path().split('/').chain(url.query().unwrap_or_default().split(['&', '=']));
+    let sent = headers.values().filter(|value| value.is_sensitive());
+    let mut shown = vec![url.as_str(), url.path(), url.query().unwrap_or_default(), key];
+    shown.extend(parts.filter(|part| part.len() >= PART));
+    for value in sent.filter_map(|value| value.to_str().ok()) {
+        shown.push(value);
+        shown.extend(value.split(' ').filter(|part| part.len() >= PART));
+    }
+    shown.sort_by_key(|text| std::cmp::Reverse(text.len()));
+    shown
 }
 
 /// What an answer means. What it says is data of others: a line of it, without what was sent.

@@ -137,6 +137,11 @@ impl Stage {
         .await;
     }
 
+    /// Sets the clock back.
+    pub(super) fn step_back(&mut self, seconds: u64) {
+        self.now = self.now - Duration::from_secs(seconds);
+    }
+
     async fn commit(&self, change: Change) {
         let batch = Batch { now: self.now, changes: vec![change] };
         self.store.commit(batch).await.expect("it is written");
