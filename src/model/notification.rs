@@ -311,7 +311,7 @@ pub struct Outbox {
     pub rows: Vec<Notification>,
     /// The incidents of these rows, and those that are open.
     pub incidents: Vec<Incident>,
-    /// Silences that were in force since the oldest row that waits, or will be.
+    /// Silences that were in force since the oldest of these rows, or will be.
     pub silences: Vec<Silence>,
     /// When each notifier was told something, since the time that was asked for.
     pub sent: Vec<(Arc<str>, Timestamp)>,

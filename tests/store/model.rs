@@ -2,7 +2,7 @@
 //!
 //! Owns what each call should do, said a second time. Refuses to be fast.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jada::model::{
     Acknowledged, Attempt, Cause, Incident, IncidentChange, IncidentId, IncidentState, JobId,
@@ -20,6 +20,8 @@ pub(crate) struct Model {
     pub(crate) jobs: Vec<Job>,
     pub(crate) runs: Vec<Row>,
     incidents: Vec<Incident>,
+    /// Those of which somebody is to be told, which nobody is here.
+    untold: BTreeSet<(String, Timestamp)>,
     looks: Vec<Observation>,
     leases: BTreeMap<NodeId, Timestamp>,
     tally: BTreeMap<(JobId, i64, SlotState), u64>,
@@ -263,6 +265,9 @@ impl Model {
                     ago.is_none_or(|ago| ago < SignedDuration::from_mins(30))
                 });
                 let incident = reopened(opening, old.as_deref(), now);
+                if !opening.notify.is_empty() {
+                    self.untold.insert((incident.key.clone(), incident.opened_at));
+                }
                 match old {
                     Some(old) => *old = incident,
                     None => self.incidents.push(incident),
@@ -570,9 +575,10 @@ impl Model {
         for row in &went {
             self.tally.retain(|(job, at, _), _| *job != row.run.job || *at >= hour(cutoff));
         }
-        let mut left = keep.batch;
+        let (mut left, untold) = (keep.batch, &self.untold);
         self.incidents.retain(|incident| {
-            incident.resolved_at.is_none_or(|at| at >= cutoff) || !take(&mut left)
+            let is_untold = untold.contains(&(incident.key.clone(), incident.opened_at));
+            is_untold || incident.resolved_at.is_none_or(|at| at >= cutoff) || !take(&mut left)
         });
         let (mut left, runs) = (keep.batch, &self.runs);
         self.jobs.retain(|job| {

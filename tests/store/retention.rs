@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jada::model::{Cause, NotRun, RunId, SlotState};
+use jada::model::{Cause, NotRun, OutboxChange, RunId, SlotState};
 use jada::store::{Applied, Change, Keep, RunQuery, SlotQuery};
 
 use crate::world::{
@@ -190,6 +190,12 @@ pub(crate) async fn incidents_go_when_over(open: Opener) {
     }
     world.apply(2, resolved("job/a")).await;
     world.apply(50, resolved("job/b")).await;
+    prune(&world, older_than(20), 60).await;
+    let left = world.store.incidents(true, 9).await.unwrap();
+    assert_eq!(left.len(), 3, "what is still to be told of one keeps it");
+    for row in world.store.notifications(false, 99).await.unwrap() {
+        world.apply(50, Change::Outbox(OutboxChange::Delivered { row: row.id })).await;
+    }
     prune(&world, older_than(20), 60).await;
     let left = world.store.incidents(true, 9).await.unwrap();
     let keys: Vec<_> = left.iter().map(|incident| incident.key.as_str()).collect();

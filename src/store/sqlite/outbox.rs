@@ -212,8 +212,8 @@ pub(super) fn read(connection: &Connection, since: Timestamp) -> Result<Outbox> 
     let sent = sent.query_map([since.as_millisecond()], |row| {
         Ok((Arc::from(row.get::<_, String>(0)?), time(row.get(1)?)?))
     })?;
-    let waiting = rows.iter().filter(|row| row.state == Told::Waiting);
-    let oldest = waiting.map(|row| row.created_at).min().unwrap_or(Timestamp::MAX);
+    // A silence that is long over still counts for what was due while it was in force.
+    let oldest = rows.iter().map(|row| row.created_at).min().unwrap_or(Timestamp::MAX);
     Ok(Outbox {
         sent: sent.collect::<Result<_>>()?,
         incidents: incident::those(connection, CONCERNED)?,
