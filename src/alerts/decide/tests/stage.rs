@@ -139,7 +139,7 @@ impl Stage {
 
     /// Sets the clock back.
     pub(super) fn step_back(&mut self, seconds: u64) {
-        self.now = self.now - Duration::from_secs(seconds);
+        self.now -= Duration::from_secs(seconds);
     }
 
     async fn commit(&self, change: Change) {
