@@ -18,7 +18,7 @@ use crate::diagnosis::answer::{Confidence, Diagnosis, Overall, Root};
 use crate::diagnosis::judge::Case;
 use crate::diagnosis::{diagnose, probes, snapshot, text};
 use crate::model::{Subject, SubjectKind};
-use crate::spec::Settings;
+use crate::spec::Config;
 
 /// The codes, as the help shows them.
 const HELP: &str = "\
@@ -99,10 +99,9 @@ async fn here(session: &Session, args: &DoctorArgs) -> Result<Visit> {
     if !config.is_good() {
         print::note("the settings have errors, so defaults may stand in: see jadactl validate");
     }
-    let settings = &config.settings;
     let clock = SystemClock;
     let since = since(args)?;
-    let mut case = case(settings, since).await;
+    let mut case = case(session, &config, since).await;
     let mut answer = diagnose(case.clone());
     if args.offline {
         return Ok((answer, Vec::new()));
@@ -115,7 +114,7 @@ async fn here(session: &Session, args: &DoctorArgs) -> Result<Visit> {
             case.blind.push(format!("{}: no answer within {TOKEN:?}", tried.join(", ")));
         }
         let blind = std::mem::take(&mut case.blind);
-        case = Case { blind, ..self::case(settings, since).await };
+        case = Case { blind, ..self::case(session, &config, since).await };
     }
     let reaches = probes::worth(&answer, &case.graph, &case.board, args.verify);
     if !reaches.is_empty() {
@@ -140,8 +139,16 @@ fn since(args: &DoctorArgs) -> Result<Option<Timestamp>> {
     args.since.as_ref().map(instant).transpose().map_err(Error::usage)
 }
 
-async fn case(settings: &Settings, since: Option<Timestamp>) -> Case {
-    Case { since, ..snapshot::take(settings, &SystemClock).await }
+/// Everything that is known, with commands that reach the same files when they are typed.
+async fn case(session: &Session, config: &Config, since: Option<Timestamp>) -> Case {
+    let mut case = snapshot::take(&config.settings, &SystemClock).await;
+    let options = session.options();
+    snapshot::bad_settings(&mut case, config, format!("jadactl validate{options}"));
+    if let Some(start) = case.mends.get_mut(&Subject::daemon()).filter(|mend| *mend == "jada-agent")
+    {
+        start.push_str(&options);
+    }
+    Case { since, ..case }
 }
 
 /// The credentials that are worth a try: those that something may hang on, and that nobody has tried. A dead one

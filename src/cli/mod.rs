@@ -214,6 +214,16 @@ impl Session {
         Ok(config)
     }
 
+    /// The options that name the daemon's files, as they were typed: for commands that are to reach the same.
+    fn options(&self) -> String {
+        let Global { config, jobs_dir, data_dir, .. } = &self.global;
+        let given = [("--config", config), ("--jobs-dir", jobs_dir), ("--data-dir", data_dir)];
+        let given = given.iter().filter_map(|(name, path)| Some((name, path.as_ref()?)));
+        let words: Vec<String> =
+            given.map(|(name, path)| format!(" {name} {}", path.display())).collect();
+        words.concat()
+    }
+
     /// The good jobs of the job files, and whether that is all of them.
     fn catalog(&mut self) -> Result<(Catalog, Exit)> {
         let config = self.config()?;

@@ -309,8 +309,12 @@ fn ruled_out(
     let ground =
         [Subject::network(), Subject::dns(), Subject::part("clock"), Subject::part("disk")];
     well.extend(case.graph.nodes().filter(|node| ground.contains(node)));
+    // What is worth a warning is not cleared of anything.
+    let warns =
+        |node: &Subject| case.board.fresh(node).any(|(_, one)| one.verdict == Verdict::Warn);
     let well = well.into_iter().filter(|node| {
-        case.board.state(node) == State::Ok && !matches!(node.kind(), SubjectKind::Data)
+        let data = node.kind() == SubjectKind::Data;
+        case.board.state(node) == State::Ok && !data && !warns(node)
     });
     well.map(|node| {
         let evidence = case.board.clearance(node).into_iter().map(|at| cited.cite(at)).collect();
@@ -347,7 +351,7 @@ fn fix(case: &Case, group: &Group, unknown: &BTreeSet<Subject>, confidence: Conf
     }
     let proof = case.board.proof(&cause.node);
     let run = proof.iter().find_map(|at| case.board.all[*at].run).map(|run| run.0);
-    words::fix(&cause.node, cause.fault, run)
+    words::fix(&cause.node, cause.fault, run, case.graph.ways(&cause.node).next())
 }
 
 fn avoid(cause: &Cause, before: &mut Option<Recurrence>, since: Timestamp) -> Option<String> {

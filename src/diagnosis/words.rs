@@ -2,6 +2,7 @@
 //!
 //! Owns the sentences. Refuses to know how a diagnosis is come to.
 
+use crate::kinds::Reach;
 use crate::model::{Family, Fault, Subject, SubjectKind};
 
 /// A node as people call it: `credential google/ops`, `disk`, `service api.example.com`.
@@ -87,9 +88,10 @@ pub fn fault(fault: Fault) -> &'static str {
     }
 }
 
-/// The command that mends a fault of a node, or that finds out more; `run` is the newest one behind it.
+/// The command that mends a fault of a node, or that finds out more; `run` is the newest one behind it, `way`
+/// how a service is reached.
 #[must_use]
-pub fn fix(node: &Subject, fault: Fault, run: Option<i64>) -> String {
+pub fn fix(node: &Subject, fault: Fault, run: Option<i64>, way: Option<&Reach>) -> String {
     let rest = node.rest();
     match node.kind() {
         SubjectKind::Credential => match fault {
@@ -113,7 +115,7 @@ pub fn fix(node: &Subject, fault: Fault, run: Option<i64>) -> String {
             None => format!("pgrep -a {rest}"),
         },
         SubjectKind::Daemon => "systemctl start jada-agent".to_owned(),
-        SubjectKind::Site => site(rest, fault),
+        SubjectKind::Site => site(rest, fault, way),
         SubjectKind::File => format!("jadactl validate {rest}"),
         SubjectKind::Notifier => format!("jadactl notify test {rest}"),
         SubjectKind::Job | SubjectKind::Data | SubjectKind::Check => {
@@ -141,12 +143,16 @@ fn host(part: &str, fault: Fault) -> &'static str {
     }
 }
 
-fn site(host: &str, fault: Fault) -> String {
+fn site(host: &str, fault: Fault, way: Option<&Reach>) -> String {
+    let url = way.map_or_else(|| format!("https://{host}"), Reach::url);
     match fault.family() {
-        Family::Tls => format!("openssl s_client -connect {host}:443 -servername {host}"),
+        Family::Tls => {
+            let port = way.map_or(443, |way| way.port);
+            format!("openssl s_client -connect {host}:{port} -servername {host}")
+        }
         Family::Name => format!("getent hosts {host}"),
         Family::Throttle => "jadactl plan".to_owned(),
-        _ => format!("curl -sS -o /dev/null -w '%{{http_code}}' https://{host}"),
+        _ => format!("curl -sS -o /dev/null -w '%{{http_code}}' {url}"),
     }
 }
 

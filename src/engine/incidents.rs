@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use super::judge::Overdue;
 use crate::diagnosis;
+use crate::diagnosis::graph::Graph;
 use crate::model::{
     AlertRule, Fault, Incident, IncidentChange, JobName, Observation, Opening, Outcome, RunId,
     Severity, Subject,
@@ -215,15 +216,16 @@ pub(super) fn failure(job: &JobName, run: RunId, outcome: &Outcome, failures: u3
 }
 
 /// What a check's bad look says; its key, its severity and whom it tells come from the rule.
-pub(super) fn bad_look(look: &Observation, failures: u32) -> Opening {
+pub(super) fn bad_look(look: &Observation, failures: u32, graph: &Graph) -> Opening {
     let fault = look.fault.unwrap_or(Fault::Unknown);
     let times = if failures < 2 { String::new() } else { format!(", {failures} bad looks") };
     let last = look.run.map_or_else(String::new, |run| format!("; last: run {run}"));
     let affected = look.check.job_name();
     let verdict = look.verdict.word();
+    let way = graph.ways(&look.subject).next();
     Opening {
         fault: Some(fault),
-        mend: diagnosis::words::fix(&look.subject, fault, look.run.map(|run| run.0)),
+        mend: diagnosis::words::fix(&look.subject, fault, look.run.map(|run| run.0), way),
         affected: affected.into_iter().collect(),
         title: format!("check {}: {}", look.check.rest(), look.text),
         detail: format!("{verdict}: {}{times}{last}", fault.word()),

@@ -142,7 +142,7 @@ impl Dispatcher {
         let recover = if of_job { RECOVER_JOB } else { RECOVER_CHECK };
         match judge(rule, recover, &looks, before) {
             Judgement::Open { severity, failures, flapping } => {
-                let said = incidents::bad_look(look, failures);
+                let said = incidents::bad_look(look, failures, &self.graph());
                 self.open_as(draft, rule, Opening { severity, flapping, ..said }).await?;
             }
             Judgement::Flap(flapping) => self.flap(draft, root, flapping, rule),

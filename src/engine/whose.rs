@@ -148,7 +148,7 @@ fn told(cause: &Cause, board: &Board, graph: &Graph, failing: &Opening) -> Openi
         affected: affected.into_iter().collect(),
         title: format!("{}: {}", words::node(&cause.node), words::fault(cause.fault)),
         detail: format!("{proof}\nlast: {}", failing.title),
-        mend: words::fix(&cause.node, cause.fault, None),
+        mend: words::fix(&cause.node, cause.fault, None, graph.ways(&cause.node).next()),
         ..Opening::new(key_of(&cause.node, cause.fault), cause.node.as_str(), cause.fault.word())
     }
 }

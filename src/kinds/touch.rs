@@ -60,6 +60,18 @@ impl Reach {
         (!host.is_empty()).then_some(Self { host, port, tls: port == 443 })
     }
 
+    /// Its address, as curl takes it.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let Self { host, port, tls } = self;
+        let scheme = if *tls { "https" } else { "http" };
+        let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+        match (tls, port) {
+            (true, 443) | (false, 80) => format!("{scheme}://{host}"),
+            _ => format!("{scheme}://{host}:{port}"),
+        }
+    }
+
     /// Whether it is on this host: neither names nor the network stand between.
     #[must_use]
     pub fn is_here(&self) -> bool {

@@ -2,6 +2,7 @@
 //!
 //! Owns the bounds beyond which a host is in trouble whatever runs on it. Refuses to ask anybody.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -17,10 +18,12 @@ const TTL: Duration = Duration::from_mins(5);
 /// What is seen of this host.
 pub(super) fn look(data_dir: &Path, now: Timestamp) -> Vec<Evidence> {
     let mut all = Vec::new();
-    let data = if data_dir.exists() { data_dir } else { Path::new("/") };
-    all.extend(disk(Path::new("/"), now));
-    if data.is_absolute() || data.exists() {
-        all.extend(disk(data, now));
+    let root = Path::new("/");
+    all.extend(disk(root, now));
+    let device = |path: &Path| path.metadata().ok().map(|metadata| metadata.dev());
+    // One file system is told of once.
+    if device(data_dir).is_some_and(|data| Some(data) != device(root)) {
+        all.extend(disk(data_dir, now));
     }
     let read = |path: &str| std::fs::read_to_string(path).ok();
     all.extend(read("/proc/meminfo").and_then(|text| memory(&text, now)));

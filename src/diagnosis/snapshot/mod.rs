@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::evidence::Evidence;
+use super::evidence::{Evidence, Source};
 use super::judge::{Case, Change};
 use crate::clock::Clock;
 use crate::credentials::folder::Folder;
@@ -23,7 +23,7 @@ use crate::credentials::nature::Nature;
 use crate::credentials::providers::World;
 use crate::credentials::seal::Keyholes;
 use crate::model::{CredentialName, Fault, Standing, Subject, Verdict};
-use crate::spec::{self, Catalog, Kept, Settings};
+use crate::spec::{self, Catalog, Config, Kept, Settings};
 use crate::store::Store;
 use crate::store::sqlite::Sqlite;
 
@@ -130,15 +130,32 @@ fn of_files(catalog: &Catalog, now: Timestamp) -> Vec<Evidence> {
         let subject = Subject::parse(&format!("file/{}", trouble.file()))?;
         Some((subject, trouble.message.clone()))
     });
-    let evidence = bad.chain(folder).map(|(subject, text)| Evidence {
+    bad.chain(folder).map(|(subject, text)| bad_file(subject, text, now)).collect()
+}
+
+/// Evidence of a file with errors, from its last change on.
+fn bad_file(subject: Subject, text: String, now: Timestamp) -> Evidence {
+    let changed = Path::new(subject.rest()).metadata().and_then(|metadata| metadata.modified());
+    let changed = changed.ok().and_then(|at| Timestamp::try_from(at).ok());
+    Evidence {
         fault: Some(Fault::Configuration),
+        since: changed.map_or(now, |at| at.min(now)),
         text,
-        ..Evidence::new(
-            subject,
-            Verdict::Fail,
-            super::evidence::Source::Host("job files".to_owned()),
-            now,
-        )
-    });
-    evidence.collect()
+        ..Evidence::new(subject, Verdict::Fail, Source::Host("files".to_owned()), now)
+    }
+}
+
+/// That the settings have errors: the daemon can't start with them, so they are why it does not run. `check`
+/// is the command that shows the errors.
+pub fn bad_settings(case: &mut Case, config: &Config, check: String) {
+    let Some(error) = config.diagnostics.iter().find(|one| one.is_error()) else { return };
+    let file = config.file.as_deref().unwrap_or(Path::new(spec::FILE));
+    let Some(subject) = Subject::parse(&format!("file/{}", file.display())) else { return };
+    for one in &mut case.board.all {
+        if one.subject == Subject::daemon() && one.fault == Some(Fault::UnitInactive) {
+            one.blames = Some(subject.clone());
+        }
+    }
+    case.mends.insert(subject.clone(), check);
+    case.board.add(bad_file(subject, error.message.clone(), case.board.now()));
 }
