@@ -37,7 +37,10 @@ pub(super) async fn look(data_dir: &Path, clock: &dyn Clock) -> Vec<Evidence> {
 /// When the daemon last wrote its store: it was alive then.
 fn last_written(data_dir: &Path) -> Option<Timestamp> {
     let files = ["jada.db-wal", "jada.db"].map(|name| data_dir.join(name));
-    let times = files.iter().filter_map(|file| file.metadata().ok()?.modified().ok());
+    // A log without content was made by somebody who only read.
+    let written =
+        files.iter().filter_map(|file| file.metadata().ok()).filter(|file| file.len() > 0);
+    let times = written.filter_map(|file| file.modified().ok());
     times.filter_map(|at| Timestamp::try_from(at).ok()).max()
 }
 
