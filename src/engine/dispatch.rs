@@ -303,6 +303,7 @@ impl Dispatcher {
             self.publish();
             return self.store_down_until;
         }
+        self.say_unsaid(now);
         self.commit(draft, now).await;
         self.renew(now).await;
         if self.store_down_until.is_none() && self.store_trouble.take().is_some() {

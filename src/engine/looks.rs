@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::dispatch::Dispatcher;
 use super::draft::{self, Draft, End};
 use super::incidents;
-use super::whose::Whose;
+use super::whose::{GRACE, Whose};
 use crate::diagnosis::snapshot::near;
 use crate::diagnosis::walk;
 use crate::kinds::Work;
@@ -289,14 +289,36 @@ impl Dispatcher {
         now: Timestamp,
     ) {
         let Some(job) = self.jobs.get(&id).cloned() else { return };
-        let root = Subject::job(&job.name);
-        let told = self.open.of_root(root.as_str());
-        let as_failing = told.is_some_and(|told| told.class != incidents::STALE);
-        if as_failing || (told.is_none() && self.open.hits(&job.name)) {
+        if self.tells_of(&job.name) {
+            self.state.hush_stale(id, Timestamp::MAX);
+            self.causes.unsaid.insert(id);
             return;
         }
         let said = incidents::stale(&job.name, (since, &stale), now, &job.policy.alert);
         self.plan_incident(draft, IncidentChange::Open(said));
+    }
+
+    /// Whether an open incident tells already why a job has no fresh success.
+    fn tells_of(&self, job: &JobName) -> bool {
+        match self.open.of_root(Subject::job(job).as_str()) {
+            Some(told) => told.class != incidents::STALE,
+            None => self.open.hits(job),
+        }
+    }
+
+    /// Lets staleness be told that another incident told of, once that is over and the job had the time to
+    /// succeed again: else it would be told by nobody.
+    pub(super) fn say_unsaid(&mut self, now: Timestamp) {
+        let unsaid = std::mem::take(&mut self.causes.unsaid);
+        for id in unsaid {
+            let Some(job) = self.jobs.get(&id).cloned() else { continue };
+            if self.tells_of(&job.name) {
+                self.causes.unsaid.insert(id);
+            } else if self.state.is_stale(id) {
+                let wait = job.schedule.period_hint().saturating_add(GRACE);
+                self.state.hush_stale(id, now.saturating_add(wait).unwrap_or(Timestamp::MAX));
+            }
+        }
     }
 
     pub(super) fn plan_expiry(&mut self, draft: &mut Draft, job: JobId, reason: &str) {

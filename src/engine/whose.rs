@@ -17,7 +17,7 @@ use crate::diagnosis::graph::{self, Graph};
 use crate::diagnosis::snapshot::{Known, near};
 use crate::diagnosis::walk::{self, Cause};
 use crate::diagnosis::{correlate, root_of, words};
-use crate::model::{Fault, IncidentState, JobName, Opening, Subject, SubjectKind};
+use crate::model::{Fault, IncidentState, JobId, JobName, Opening, Subject, SubjectKind};
 use crate::spec::Catalog;
 use crate::store::Result;
 
@@ -25,7 +25,7 @@ use crate::store::Result;
 const LATELY: u32 = 50;
 
 /// What a job gets beyond a period of its own to work again.
-const GRACE: Duration = Duration::from_mins(1);
+pub(super) const GRACE: Duration = Duration::from_mins(1);
 
 /// Whose incident a failure is.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,6 +45,8 @@ pub(super) enum Whose {
 pub(super) struct Causes {
     graph: Option<(Arc<Catalog>, Arc<Graph>)>,
     pub(super) here: near::Here,
+    /// Jobs whose staleness was not told since something else told of it.
+    pub(super) unsaid: BTreeSet<JobId>,
 }
 
 impl Dispatcher {

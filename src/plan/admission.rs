@@ -158,7 +158,7 @@ impl State {
     pub(super) fn succeeded(&mut self, run: RunId, id: JobId, now: Timestamp) -> Vec<Action> {
         let Some(job) = self.jobs.get_mut(&id) else { return Vec::new() };
         job.line.last_success = Some(now);
-        job.stale = None;
+        (job.stale, job.hushed) = (None, None);
         let name = job.line.name.clone();
         self.watch_freshness(id);
         let dependants = self.dependants.get(&name).cloned().unwrap_or_default();

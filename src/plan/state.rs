@@ -68,6 +68,8 @@ pub(super) struct JobImage {
     pub(super) deadline: Option<Schedule>,
     /// How bad its staleness is, as far as that was reported.
     pub(super) stale: Option<Severity>,
+    /// Before this time its staleness is not reported.
+    pub(super) hushed: Option<Timestamp>,
 }
 
 impl JobImage {
@@ -244,10 +246,18 @@ impl State {
         self.next_slot(id).is_some_and(|due| due.fire_at <= now)
     }
 
-    /// Whether the job's last success is too old, and that was told.
+    /// Whether the job's last success is too old, and that was reported.
     #[must_use]
     pub fn is_stale(&self, id: JobId) -> bool {
-        self.jobs.get(&id).is_some_and(|job| job.stale.is_some())
+        self.jobs.get(&id).is_some_and(|job| job.stale.is_some() || job.hushed.is_some())
+    }
+
+    /// Takes back that a job's staleness was reported: it is reported at this time, if it is stale then. At
+    /// the end of all time it never is.
+    pub fn hush_stale(&mut self, id: JobId, until: Timestamp) {
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        (job.stale, job.hushed) = (None, Some(until));
+        self.watch_freshness(id);
     }
 
     /// A job's next slot.
@@ -280,6 +290,7 @@ impl State {
             unborn: 0,
             deadline,
             stale: None,
+            hushed: None,
         };
         self.jobs.insert(id, job);
         self.watch_freshness(id);
@@ -445,7 +456,10 @@ impl State {
         let Some(job) = self.jobs.get(&id) else { return };
         let Some(freshness) = &job.line.policy.freshness else { return };
         if let Some(at) = staleness::next(freshness, job.facts(), job.stale) {
-            self.freshness.insert((at, id));
+            let at = job.hushed.map_or(at, |until| until.max(at));
+            if at < Timestamp::MAX {
+                self.freshness.insert((at, id));
+            }
         }
     }
 }

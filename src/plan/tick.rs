@@ -348,6 +348,10 @@ impl State {
             self.freshness.remove(&(at, id));
             let Some(job) = self.jobs.get_mut(&id) else { continue };
             let Some(freshness) = &job.line.policy.freshness else { continue };
+            if job.hushed.is_some_and(|until| now < until) {
+                continue;
+            }
+            job.hushed = None;
             let found = staleness::look(freshness, job.facts(), now);
             let expected = job.line.paused.is_none() && job.line.schedule.is_some();
             let Some(stale) = found.filter(|found| expected && Some(found.severity) > job.stale)

@@ -336,6 +336,8 @@ async fn a_check_has_an_alert_of_its_own() {
 async fn a_success_that_took_no_time_is_suspicious() {
     let mut world = World::with(&[("a.yaml", "command: { run: ['true'] }\n")]).await;
     for (took, want) in [(40, ""); 5].into_iter().chain([(1, "a"), (0, "a"), (38, "")]) {
+        // Two requests of one instant are one.
+        world.pass(MINUTE);
         world.run("a").await;
         world.settle().await;
         world.pass(Duration::from_secs(took));
@@ -353,4 +355,111 @@ async fn a_success_that_took_no_time_is_suspicious() {
         world.kill().await;
         world.settle().await;
     }
+}
+
+const LOOKS: &str = "health: { checks: [{ name: site, tcp: { address: 'example.com:80' } }] }\n";
+const USES: &str = "freshness: 1h\ncommand: { run: [curl, 'https://example.com/'] }\n";
+
+/// A run of the health job, and what is open after it.
+async fn seen(world: &mut World, verdict: Verdict) -> Vec<String> {
+    world.pass(MINUTE);
+    world.run("looks").await;
+    world.settle().await;
+    world.look("looks", verdict);
+    world.settle().await;
+    open_keys(world).await
+}
+
+/// A run of the job that uses the site, and what is open after it.
+async fn used(world: &mut World, outcome: Outcome) -> Vec<String> {
+    world.run("uses").await;
+    world.settle().await;
+    world.end("uses", outcome);
+    world.settle().await;
+    open_keys(world).await
+}
+
+async fn open_keys(world: &World) -> Vec<String> {
+    world.open_incidents().await.into_iter().map(|one| one.key).collect()
+}
+
+/// A job that was hit by a site which has just come back.
+async fn hit_by_a_site() -> World {
+    let mut world = World::with(&[("looks.yaml", LOOKS), ("uses.yaml", USES)]).await;
+    assert!(used(&mut world, fine()).await.is_empty());
+    assert_eq!(seen(&mut world, Verdict::Fail).await, ["site/example.com#http.5xx"]);
+    assert_eq!(used(&mut world, failed()).await, ["site/example.com#http.5xx"]);
+    assert_eq!(world.open_incidents().await[0].affected.len(), 2, "it joins its cause");
+    world.pass(2 * HOUR);
+    world.settle().await;
+    assert_eq!(open_keys(&world).await, ["site/example.com#http.5xx"], "stale, and told there");
+    assert_eq!(seen(&mut world, Verdict::Ok).await.len(), 1);
+    assert!(seen(&mut world, Verdict::Ok).await.is_empty());
+    world
+}
+
+/// What another incident told of is nobody's once that is over: it gets a day, its period, and is told then.
+#[tokio::test]
+async fn staleness_is_told_after_the_cause_that_hid_it() {
+    for (dies, succeeds) in [(false, false), (false, true), (true, false)] {
+        let mut world = hit_by_a_site().await;
+        world.pass(23 * HOUR);
+        world.settle().await;
+        assert!(open_keys(&world).await.is_empty(), "it has the time to succeed again");
+        if succeeds {
+            used(&mut world, fine()).await;
+            world.pass(59 * MINUTE);
+            world.settle().await;
+            assert!(open_keys(&world).await.is_empty());
+        }
+        if dies {
+            world.kill().await;
+        }
+        world.pass(HOUR + MINUTE);
+        world.settle().await;
+        assert_eq!(open_keys(&world).await, ["job/uses#stale"], "{dies} {succeeds}");
+    }
+}
+
+/// A child that still fails when its cause is over opens an incident of its own after a period and a minute,
+/// not before, and does open it then.
+#[tokio::test]
+async fn a_child_gets_a_period_to_settle() {
+    let file = USES.replace("freshness: 1h\n", "");
+    let mut world = World::with(&[("looks.yaml", LOOKS), ("uses.yaml", &file)]).await;
+    seen(&mut world, Verdict::Fail).await;
+    assert_eq!(used(&mut world, failed()).await, ["site/example.com#http.5xx"]);
+    seen(&mut world, Verdict::Ok).await;
+    assert!(seen(&mut world, Verdict::Ok).await.is_empty());
+    for _ in 0..3 {
+        world.pass(8 * HOUR);
+        world.kill().await;
+        world.settle().await;
+        assert!(used(&mut world, failed()).await.is_empty(), "its cause was mended just now");
+    }
+    world.pass(MINUTE);
+    world.settle().await;
+    assert_eq!(used(&mut world, failed()).await, ["job/uses#http.5xx"]);
+    assert!(used(&mut world, fine()).await.is_empty());
+}
+
+/// What comes back within half an hour is the same incident again, and later it is another one.
+#[tokio::test]
+async fn what_comes_back_soon_is_the_same_incident() {
+    let mut world = World::with(&[("looks.yaml", LOOKS)]).await;
+    let mut told = Vec::new();
+    for pause in [0, 25, 31] {
+        world.pass(pause * MINUTE);
+        world.kill().await;
+        world.settle().await;
+        seen(&mut world, Verdict::Fail).await;
+        let open = world.open_incidents().await;
+        told.push((open[0].id, open[0].generation));
+        seen(&mut world, Verdict::Ok).await;
+        assert!(seen(&mut world, Verdict::Ok).await.is_empty());
+    }
+    assert_eq!(told[0].0, told[1].0);
+    assert_eq!(told[0].1 + 1, told[1].1);
+    assert_ne!(told[1].0, told[2].0);
+    assert_eq!(told[2].1, told[0].1);
 }
