@@ -16,6 +16,7 @@ use super::whose::{GRACE, Whose};
 use crate::diagnosis::snapshot::near;
 use crate::diagnosis::walk;
 use crate::kinds::Work;
+use crate::kinds::health::Check;
 use crate::model::{
     AlertRule, Fault, IncidentChange, JobId, JobName, Observation, Opening, Outcome, RunId,
     Subject, SubjectKind, Verdict,
@@ -381,10 +382,19 @@ impl Dispatcher {
         Ok(last)
     }
 
-    /// Whether anybody makes the check: what a job that is gone saw last is no evidence.
+    /// Whether anybody makes the check: what a job or a check that is gone saw last is no evidence.
     fn is_in_force(&self, check: &Subject) -> bool {
         let Some(name) = check.job_name() else { return true };
-        self.catalog.jobs.get(&name).is_some_and(|job| job.enabled)
+        let Some(job) = self.catalog.jobs.get(&name).filter(|job| job.enabled) else {
+            return false;
+        };
+        match (&*job.work, check.kind()) {
+            (Work::Health(health), SubjectKind::Check) => {
+                let made = |one: &Check| Subject::check(&name, &one.name.value) == *check;
+                health.checks.value.iter().any(made)
+            }
+            _ => true,
+        }
     }
 
     /// Whether something else than this check says that its subject is not well.

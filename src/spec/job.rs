@@ -10,7 +10,6 @@ use serde_json::Value as Json;
 
 use super::bindings::{self, BindingForm};
 use super::catalog::Job;
-use super::config::DefaultsSection;
 use super::file::{Mention, Reader};
 use super::forms::{Short, Tried};
 use super::hash::Hash;
@@ -224,7 +223,7 @@ fn assemble(
     let policy = reader
         .intern
         .policies
-        .get(hashes.of_keys(POLICY_KEYS), || build_policy(section, &defaults.section));
+        .get(hashes.of_keys(POLICY_KEYS), || build_policy(section, reader.settings));
     let setting = reader.intern.settings.get(hashes.of_keys(SETTING_KEYS), || {
         let bindings = parts.bindings.clone();
         Setting { bindings, ..build_setting(section, reader.settings) }
@@ -254,8 +253,8 @@ fn assemble(
     })
 }
 
-fn build_policy(section: &JobSection, defaults: &DefaultsSection) -> Policy {
-    let or = Policy::default();
+fn build_policy(section: &JobSection, settings: &Settings) -> Policy {
+    let (or, defaults) = (Policy::default(), &settings.defaults.section);
     let timeout = section.timeout.as_ref().or(defaults.timeout.as_ref());
     let (timeout, grace) = timeout.map_or((None, None), policy::timeout);
     let catch_up = section.catch_up.as_ref().or(defaults.catch_up.as_ref());
@@ -266,6 +265,11 @@ fn build_policy(section: &JobSection, defaults: &DefaultsSection) -> Policy {
     let own = section.freshness.as_ref().map(policy::freshness);
     let freshness = own.or(defaults.freshness.as_ref().map(|time| policy::aged(time.0)));
     let alert = section.alert.as_ref().or(defaults.alert.as_ref());
+    let mut alert = alert.map_or(or.alert, AlertSection::rule);
+    // A job that names nobody brings those to an incident of several who hear of what names nobody.
+    if alert.notify.is_empty() {
+        alert.notify.clone_from(&settings.alerts.notify);
+    }
     Policy {
         catch_up: catch_up.map_or(or.catch_up, policy::catch_up),
         overlap: overlap.map_or(or.overlap, policy::overlap),
@@ -276,7 +280,7 @@ fn build_policy(section: &JobSection, defaults: &DefaultsSection) -> Policy {
         pool: pool.map(|name| name.value.0.as_str().into()),
         after: section.after.iter().flat_map(|names| &names.0).map(|n| n.value.job()).collect(),
         freshness,
-        alert: alert.map_or(or.alert, AlertSection::rule),
+        alert,
     }
 }
 
