@@ -154,12 +154,14 @@ fn incident_lines(incident: &IncidentItem, now: Timestamp, width: usize) -> Vec<
     };
     let (since, seen) = (words::ago(incident.since, now), words::ago(incident.last_seen, now));
     let times = count(incident.count, "time");
+    // What `jadactl ack` asks for.
+    let id = incident.id.0;
     let state = match (incident.state, incident.resolved_at) {
         (IncidentState::Resolved, Some(at)) => {
             let (over, note) = (words::ago(at, now), &incident.note);
-            format!("over since {over}, opened {since}, seen {times}: {note}")
+            format!("number {id}, over since {over}, opened {since}, seen {times}: {note}")
         }
-        _ => format!("opened {since}, seen {times}, last {seen}"),
+        _ => format!("number {id}, opened {since}, seen {times}, last {seen}"),
     };
     // The title names what it is about.
     let title = format!("{severity}: {}", incident.title);
