@@ -6,13 +6,14 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::dispatch::Dispatcher;
 use super::draft::{self, Draft, End};
 use super::incidents;
-use super::whose::{GRACE, Whose};
+use super::whose::Whose;
 use crate::diagnosis::snapshot::near;
 use crate::diagnosis::walk;
 use crate::kinds::Work;
@@ -22,7 +23,6 @@ use crate::model::{
     Subject, SubjectKind, Verdict,
 };
 use crate::plan::alert::{Before, Judgement, Look, Needs, judge, needs};
-use crate::plan::staleness::Stale;
 use crate::spec::Job;
 use crate::store::{EndQuery, ObservationQuery, Result};
 
@@ -66,7 +66,7 @@ impl Dispatcher {
             for End { run, outcome, took, looks } in ends {
                 if let Some(outcome) = outcome {
                     if !self.plan_too_fast(draft, (id, &job), (run, &outcome, took)).await? {
-                        self.judge_run(draft, (id, &job), (run, &outcome), &here).await?;
+                        self.judge_run(draft, (id, &job), (run, &outcome, took), &here).await?;
                     }
                     here.ends.push((id, now, outcome));
                 }
@@ -86,10 +86,11 @@ impl Dispatcher {
         &mut self,
         draft: &mut Draft,
         (id, job): (JobId, &Arc<Job>),
-        (run, outcome): (RunId, &Outcome),
+        (run, outcome, took): (RunId, &Outcome, Duration),
         here: &Here,
     ) -> Result<()> {
         let now = self.last_now;
+        let began = start_of(now, took);
         let Some(newest) = Look::of_end(now, outcome) else { return Ok(()) };
         let (rule, root) = (&job.policy.alert, Subject::job(&job.name));
         let works = format!("run {run} succeeded");
@@ -106,7 +107,7 @@ impl Dispatcher {
             Judgement::Open { severity, failures, flapping } => {
                 let said = incidents::failure(&job.name, run, outcome, failures);
                 let said = Opening { severity, flapping, ..said };
-                self.open_as(draft, rule, said).await?;
+                self.open_as(draft, rule, (said, began)).await?;
             }
             Judgement::Flap(flapping) => self.flap(draft, &root, flapping, rule),
             Judgement::Resolve => self.resolve_root(draft, &root, works, rule),
@@ -144,7 +145,8 @@ impl Dispatcher {
         match judge(rule, recover, &looks, before) {
             Judgement::Open { severity, failures, flapping } => {
                 let said = incidents::bad_look(look, failures, &self.graph());
-                self.open_as(draft, rule, Opening { severity, flapping, ..said }).await?;
+                let said = Opening { severity, flapping, ..said };
+                self.open_as(draft, rule, (said, start_of(look.at, look.took))).await?;
             }
             Judgement::Flap(flapping) => self.flap(draft, root, flapping, rule),
             Judgement::Resolve => {
@@ -185,9 +187,14 @@ impl Dispatcher {
     }
 
     /// Opens what a rule says is open, or has the incident that tells of it already go on.
-    async fn open_as(&mut self, draft: &mut Draft, rule: &AlertRule, said: Opening) -> Result<()> {
+    async fn open_as(
+        &mut self,
+        draft: &mut Draft,
+        rule: &AlertRule,
+        (said, began): (Opening, Timestamp),
+    ) -> Result<()> {
         let mut said = Opening { remind: rule.remind.clone(), notify: rule.notify.clone(), ..said };
-        match self.whose(&said).await? {
+        match self.whose(&said, began).await? {
             Whose::Own => {}
             Whose::Settles => return Ok(()),
             Whose::Of(key) => {
@@ -279,47 +286,6 @@ impl Dispatcher {
     fn resolve(&mut self, draft: &mut Draft, key: String, note: String, rule: &AlertRule) {
         let notify = rule.notify.clone();
         self.plan_incident(draft, IncidentChange::Resolve { key, note, notify });
-    }
-
-    /// Tells of a job without a fresh success, unless its failures are told already: it is one trouble.
-    pub(super) fn plan_stale(
-        &mut self,
-        draft: &mut Draft,
-        id: JobId,
-        (since, stale): (Timestamp, Stale),
-        now: Timestamp,
-    ) {
-        let Some(job) = self.jobs.get(&id).cloned() else { return };
-        if self.tells_of(&job.name) {
-            self.state.hush_stale(id, Timestamp::MAX);
-            self.causes.unsaid.insert(id);
-            return;
-        }
-        let said = incidents::stale(&job.name, (since, &stale), now, &job.policy.alert);
-        self.plan_incident(draft, IncidentChange::Open(said));
-    }
-
-    /// Whether an open incident tells already why a job has no fresh success.
-    fn tells_of(&self, job: &JobName) -> bool {
-        match self.open.of_root(Subject::job(job).as_str()) {
-            Some(told) => told.class != incidents::STALE,
-            None => self.open.hits(job),
-        }
-    }
-
-    /// Lets staleness be told that another incident told of, once that is over and the job had the time to
-    /// succeed again: else it would be told by nobody.
-    pub(super) fn say_unsaid(&mut self, now: Timestamp) {
-        let unsaid = std::mem::take(&mut self.causes.unsaid);
-        for id in unsaid {
-            let Some(job) = self.jobs.get(&id).cloned() else { continue };
-            if self.tells_of(&job.name) {
-                self.causes.unsaid.insert(id);
-            } else if self.state.is_stale(id) {
-                let wait = job.schedule.period_hint().saturating_add(GRACE);
-                self.state.hush_stale(id, now.saturating_add(wait).unwrap_or(Timestamp::MAX));
-            }
-        }
     }
 
     pub(super) fn plan_expiry(&mut self, draft: &mut Draft, job: JobId, reason: &str) {
@@ -477,6 +443,12 @@ impl Dispatcher {
         }
         Ok((!hit).then(|| "nothing looks at it any more".to_owned()))
     }
+}
+
+/// So long before.
+fn start_of(at: Timestamp, took: Duration) -> Timestamp {
+    let took = SignedDuration::try_from(took).unwrap_or(SignedDuration::MAX);
+    at.saturating_sub(took).unwrap_or(Timestamp::MIN)
 }
 
 /// The rule of a check: its own, or its job's.

@@ -16,6 +16,7 @@ mod recover;
 pub mod reload;
 mod requests;
 pub mod retention;
+mod stale;
 mod usual;
 mod whose;
 

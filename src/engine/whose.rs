@@ -6,7 +6,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -24,9 +23,6 @@ use crate::store::Result;
 /// Incidents that may be over just now.
 const LATELY: u32 = 50;
 
-/// What a job gets beyond a period of its own to work again.
-pub(super) const GRACE: Duration = Duration::from_mins(1);
-
 /// Whose incident a failure is.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Whose {
@@ -36,7 +32,7 @@ pub(super) enum Whose {
     Of(String),
     /// One of what it depends on, which is not open yet.
     Cause(Box<Opening>),
-    /// Nobody's yet: its cause is over, and it has not had the time to work again.
+    /// Nobody's: its cause is over since, and it began before.
     Settles,
 }
 
@@ -50,11 +46,11 @@ pub(super) struct Causes {
 }
 
 impl Dispatcher {
-    /// Whose incident that is which is about to be opened.
+    /// Whose incident that is which is about to be opened, of something that began at `began`.
     ///
     /// # Errors
     /// What decides can't be read.
-    pub(super) async fn whose(&mut self, failing: &Opening) -> Result<Whose> {
+    pub(super) async fn whose(&mut self, failing: &Opening, began: Timestamp) -> Result<Whose> {
         // A credential, a client or a file that has an incident by its own name is told of there.
         if let Some(said) = self.open.said(&failing.root) {
             return Ok(Whose::Of(said.key.clone()));
@@ -77,7 +73,7 @@ impl Dispatcher {
         let mut board = near::read(store, &known, around, &self.causes.here, now).await?;
         let cause = root_of(&graph, &board, &subject, fault);
         if cause.node == subject {
-            return self.settles(&subject, fault).await;
+            return self.settles(&subject, fault, began).await;
         }
         if let Some(open) = self.incident_of(&cause.node) {
             return Ok(Whose::Of(open.key.clone()));
@@ -115,17 +111,15 @@ impl Dispatcher {
         }
     }
 
-    /// Whether what the failure came from was mended just now: one period later it is the failure's own.
-    async fn settles(&self, subject: &Subject, fault: Fault) -> Result<Whose> {
+    /// Whether what the failure came from was mended since it began: what begins later fails by itself. To
+    /// wait for more would keep a job silent that runs once a day.
+    async fn settles(&self, subject: &Subject, fault: Fault, began: Timestamp) -> Result<Whose> {
         let Some(name) = subject.job_name() else { return Ok(Whose::Own) };
-        let Some(job) = self.catalog.jobs.get(&name) else { return Ok(Whose::Own) };
-        let wait = job.schedule.period_hint().saturating_add(GRACE);
-        let from = self.last_now.saturating_sub(wait).unwrap_or(Timestamp::MIN);
         let past = self.parts.store.incidents(true, LATELY).await?;
         let over = past.iter().any(|one| {
             one.state == IncidentState::Resolved
                 && one.root != subject.as_str()
-                && one.resolved_at.is_some_and(|at| at > from)
+                && one.resolved_at.is_some_and(|at| at > began)
                 && one.affected.contains(&name)
                 && one.fault.is_some_and(|cause| walk::explains(cause, fault))
         });
