@@ -34,8 +34,8 @@ pub enum Edge {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Graph {
     up: BTreeMap<Subject, BTreeSet<(Edge, Subject)>>,
-    /// The ways to the services, for whoever probes.
-    reaches: BTreeMap<Subject, BTreeSet<Reach>>,
+    /// The ways to the services, each with who goes it.
+    reaches: BTreeMap<Subject, BTreeMap<Reach, BTreeSet<Subject>>>,
 }
 
 impl Graph {
@@ -86,7 +86,34 @@ impl Graph {
 
     /// The ways to a service.
     pub fn ways(&self, site: &Subject) -> impl Iterator<Item = &Reach> {
-        self.reaches.get(site).into_iter().flatten()
+        self.reaches.get(site).into_iter().flat_map(BTreeMap::keys)
+    }
+
+    /// The way to a service that one of these goes; where none of them does, the first there is.
+    pub fn way<'a>(
+        &self,
+        site: &Subject,
+        mut users: impl Iterator<Item = &'a Subject>,
+    ) -> Option<&Reach> {
+        let ways = self.reaches.get(site)?;
+        let of = |user: &Subject| ways.iter().find(|(_, by)| by.contains(user));
+        users.find_map(of).or_else(|| ways.iter().next()).map(|(way, _)| way)
+    }
+
+    /// That something has a name looked up, by this host's name servers or by one of its own.
+    fn ask(&mut self, from: &Subject, name: &str, server: Option<&str>) {
+        let Some(server) = server else {
+            self.edge(from, Edge::Resolves, &Subject::dns());
+            if name.parse::<std::net::IpAddr>().is_err() {
+                self.edge(&Subject::site(name), Edge::Resolves, &Subject::dns());
+            }
+            return;
+        };
+        let site = Subject::site(server);
+        self.edge(from, Edge::Reaches, &site);
+        if !server.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback()) {
+            self.edge(&site, Edge::Reaches, &Subject::network());
+        }
     }
 
     /// That something talks to a service: over names and the network, where it is not on this host.
@@ -102,7 +129,8 @@ impl Graph {
                 self.edge(&site, Edge::Resolves, &Subject::dns());
             }
         }
-        self.reaches.entry(site).or_default().insert(reach.clone());
+        let ways = self.reaches.entry(site).or_default();
+        ways.entry(reach.clone()).or_default().insert(from.clone());
     }
 }
 
@@ -179,6 +207,7 @@ fn of_job(graph: &mut Graph, job: &Arc<Job>, writers: &BTreeMap<String, Vec<JobN
     for touch in job.work.touches() {
         match touch {
             Touch::Reaches(reach) => graph.reach(&node, &reach),
+            Touch::Asks { name, server } => graph.ask(&node, &name, server.as_deref()),
             Touch::Reads(data) => {
                 let by = writers.get(&data).into_iter().flatten();
                 for writer in by.filter(|writer| **writer != job.name) {
@@ -199,8 +228,11 @@ fn of_job(graph: &mut Graph, job: &Arc<Job>, writers: &BTreeMap<String, Vec<JobN
 fn checks(graph: &mut Graph, job: &Arc<Job>) {
     let crate::kinds::Work::Health(health) = &*job.work else { return };
     for (name, touch) in health.touches() {
-        if let Touch::Reaches(reach) = touch {
-            graph.reach(&Subject::check(&job.name, name), &reach);
+        let node = Subject::check(&job.name, name);
+        match touch {
+            Touch::Reaches(reach) => graph.reach(&node, &reach),
+            Touch::Asks { name, server } => graph.ask(&node, &name, server.as_deref()),
+            Touch::Reads(_) | Touch::Writes(_) => {}
         }
     }
     for check in health.checks.iter() {

@@ -12,7 +12,7 @@ use super::answer::{
 };
 use super::cited::{Cited, sentence};
 use super::correlate;
-use super::evidence::{Board, State, is_vague};
+use super::evidence::{Board, Source, State, is_vague};
 use super::graph::Graph;
 use super::impact::{self, JobFacts};
 use super::walk::{self, Cause, Found};
@@ -351,7 +351,12 @@ fn fix(case: &Case, group: &Group, unknown: &BTreeSet<Subject>, confidence: Conf
     }
     let proof = case.board.proof(&cause.node);
     let run = proof.iter().find_map(|at| case.board.all[*at].run).map(|run| run.0);
-    words::fix(&cause.node, cause.fault, run, case.graph.ways(&cause.node).next())
+    let checks = proof.iter().filter_map(|at| match &case.board.all[*at].source {
+        Source::Check(check) => Some(check),
+        _ => None,
+    });
+    let way = case.graph.way(&cause.node, checks.chain(&group.symptoms));
+    words::fix(&cause.node, cause.fault, run, way)
 }
 
 fn avoid(cause: &Cause, before: &mut Option<Recurrence>, since: Timestamp) -> Option<String> {

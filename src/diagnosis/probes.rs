@@ -74,7 +74,7 @@ async fn one(reach: &Reach, wire: &Wire, clock: &dyn Clock) -> Vec<Evidence> {
     if !look.name(&mut found).await || !look.tcp(&mut found).await {
         return found;
     }
-    let speaks_http = reach.tls || reach.port == 80 || reach.is_here();
+    let speaks_http = reach.http;
     if speaks_http {
         found.extend(look.http().await);
     } else {

@@ -89,7 +89,7 @@ pub fn fault(fault: Fault) -> &'static str {
 }
 
 /// The command that mends a fault of a node, or that finds out more; `run` is the newest one behind it, `way`
-/// how a service is reached.
+/// how a service is addressed.
 #[must_use]
 pub fn fix(node: &Subject, fault: Fault, run: Option<i64>, way: Option<&Reach>) -> String {
     let rest = node.rest();
@@ -143,17 +143,30 @@ fn host(part: &str, fault: Fault) -> &'static str {
     }
 }
 
+/// By the way that somebody goes; where nobody tells one, what shows the checks of it.
 fn site(host: &str, fault: Fault, way: Option<&Reach>) -> String {
-    let url = way.map_or_else(|| format!("https://{host}"), Reach::url);
-    match fault.family() {
-        Family::Tls => {
-            let port = way.map_or(443, |way| way.port);
-            format!("openssl s_client -connect {host}:{port} -servername {host}")
+    match (fault.family(), way) {
+        (Family::Name, _) => format!("getent hosts {}", shell(host)),
+        (Family::Throttle, _) => "jadactl plan".to_owned(),
+        (Family::Tls, Some(way)) => {
+            let (at, name) = (shell(&way.address()), shell(host));
+            format!("openssl s_client -connect {at} -servername {name} </dev/null")
         }
-        Family::Name => format!("getent hosts {host}"),
-        Family::Throttle => "jadactl plan".to_owned(),
-        _ => format!("curl -sS -o /dev/null -w '%{{http_code}}' {url}"),
+        (_, Some(way)) if way.http => {
+            format!("curl -sS -o /dev/null -w '%{{http_code}}' {}", shell(&way.url()))
+        }
+        (_, Some(way)) => format!("nc -vz -w5 {} {}", shell(host), way.port),
+        (_, None) => "jadactl checks".to_owned(),
     }
+}
+
+/// A word as a shell takes it for one.
+fn shell(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+,".contains(c);
+    if word.chars().all(plain) && !word.starts_with('-') && !word.is_empty() {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 /// How an unknown node is found out about.
@@ -182,5 +195,40 @@ pub fn avoid(node: &Subject, fault: Fault) -> Option<&'static str> {
             Some("a `tls` check warns weeks before a certificate ends")
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_is_asked_as_it_is_addressed() {
+        let url = |text| Reach::of_url(text);
+        let address = |text| Reach::of_address(text);
+        let curl = |url: &str| format!("curl -sS -o /dev/null -w '%{{http_code}}' {url}");
+        let cases = [
+            (
+                url("https://api.example.com/v1"),
+                Fault::ServerError,
+                curl("https://api.example.com"),
+            ),
+            (url("http://127.0.0.1:9"), Fault::NetRefused, curl("http://127.0.0.1:9")),
+            (url("http://[::1]:8080/x"), Fault::NetTimeout, curl("'http://[::1]:8080'")),
+            (address("db:5432"), Fault::NetRefused, "nc -vz -w5 db 5432".to_owned()),
+            (url("postgres://db/x"), Fault::NetReset, "nc -vz -w5 db 5432".to_owned()),
+            (
+                address("mail:993"),
+                Fault::CertExpired,
+                "openssl s_client -connect mail:993 -servername mail </dev/null".to_owned(),
+            ),
+            (address("a;b:22"), Fault::NetRefused, "nc -vz -w5 'a;b' 22".to_owned()),
+            (address("gone:80"), Fault::NoSuchName, "getent hosts gone".to_owned()),
+        ];
+        for (way, fault, want) in cases {
+            let way = way.expect("a way");
+            assert_eq!(fix(&Subject::site(&way.host), fault, None, Some(&way)), want);
+        }
+        assert_eq!(shell("it's"), "'it'\\''s'");
     }
 }

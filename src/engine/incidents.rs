@@ -222,7 +222,7 @@ pub(super) fn bad_look(look: &Observation, failures: u32, graph: &Graph) -> Open
     let last = look.run.map_or_else(String::new, |run| format!("; last: run {run}"));
     let affected = look.check.job_name();
     let verdict = look.verdict.word();
-    let way = graph.ways(&look.subject).next();
+    let way = graph.way(&look.subject, std::iter::once(&look.check));
     Opening {
         fault: Some(fault),
         mend: diagnosis::words::fix(&look.subject, fault, look.run.map(|run| run.0), way),

@@ -137,6 +137,8 @@ fn told(cause: &Cause, board: &Board, graph: &Graph, failing: &Opening) -> Openi
     let jobs = failed.iter().filter(|one| hit(one)).filter_map(|(node, _)| node.job_name());
     let mut affected: BTreeSet<JobName> = jobs.collect();
     affected.extend(failing.affected.iter().cloned());
+    let users: Vec<Subject> = affected.iter().map(Subject::job).collect();
+    let way = graph.way(&cause.node, Subject::parse(&failing.root).iter().chain(&users));
     let proof = board.proof(&cause.node);
     let proof = proof.first().map_or("", |at| board.all[*at].text.as_str());
     Opening {
@@ -144,7 +146,7 @@ fn told(cause: &Cause, board: &Board, graph: &Graph, failing: &Opening) -> Openi
         affected: affected.into_iter().collect(),
         title: format!("{}: {}", words::node(&cause.node), words::fault(cause.fault)),
         detail: format!("{proof}\nlast: {}", failing.title),
-        mend: words::fix(&cause.node, cause.fault, None, graph.ways(&cause.node).next()),
+        mend: words::fix(&cause.node, cause.fault, None, way),
         ..Opening::new(key_of(&cause.node, cause.fault), cause.node.as_str(), cause.fault.word())
     }
 }

@@ -13,6 +13,13 @@ use super::template;
 pub enum Touch {
     /// A service that it talks to.
     Reaches(Reach),
+    /// A name that it has looked up.
+    Asks {
+        /// The name.
+        name: String,
+        /// The name server, where it is not one of this host's own.
+        server: Option<String>,
+    },
     /// Data that it reads, by a name that whoever writes it has too.
     Reads(String),
     /// Data that it leaves behind.
@@ -28,6 +35,8 @@ pub struct Reach {
     pub port: u16,
     /// Whether it speaks TLS from the first byte on.
     pub tls: bool,
+    /// Whether it speaks HTTP, as far as that is known.
+    pub http: bool,
 }
 
 impl Reach {
@@ -45,7 +54,8 @@ impl Reach {
             _ => return None,
         };
         let host = url.host_str()?.trim_matches(['[', ']']).to_ascii_lowercase();
-        Some(Self { host, port: url.port().unwrap_or(port), tls })
+        let http = url.scheme().starts_with("http");
+        Some(Self { host, port: url.port().unwrap_or(port), tls, http })
     }
 
     /// The service of `host:port`.
@@ -57,13 +67,25 @@ impl Reach {
         let (host, port) = text.trim().rsplit_once(':')?;
         let host = host.trim_matches(['[', ']']).to_ascii_lowercase();
         let port = port.parse().ok()?;
-        (!host.is_empty()).then_some(Self { host, port, tls: port == 443 })
+        (!host.is_empty()).then_some(Self {
+            host,
+            port,
+            tls: port == 443,
+            http: matches!(port, 80 | 443),
+        })
+    }
+
+    /// `host:port`, with an IPv6 address in brackets.
+    #[must_use]
+    pub fn address(&self) -> String {
+        let Self { host, port, .. } = self;
+        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
     }
 
     /// Its address, as curl takes it.
     #[must_use]
     pub fn url(&self) -> String {
-        let Self { host, port, tls } = self;
+        let Self { host, port, tls, .. } = self;
         let scheme = if *tls { "https" } else { "http" };
         let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
         match (tls, port) {
@@ -128,7 +150,10 @@ mod tests {
 
     #[test]
     fn services_are_read_out_of_what_is_written() {
-        let reach = |host: &str, port, tls| Some(Reach { host: host.to_owned(), port, tls });
+        let reach = |host: &str, port, tls| {
+            let http = port != 5432;
+            Some(Reach { host: host.to_owned(), port, tls, http })
+        };
         let cases = [
             ("https://API.Example.com/v1?x=1", reach("api.example.com", 443, true)),
             ("http://127.0.0.1:8080", reach("127.0.0.1", 8080, false)),

@@ -13,6 +13,7 @@ use simple_dns::{Name, Packet, QTYPE, RCODE, TYPE};
 use super::measure::{Measured, Quantity, Reading, Unit};
 use super::probe::Found;
 use crate::clock::Clock;
+use crate::kinds::{Touch, template};
 use crate::model::Fault;
 use crate::yaml::{Located, section, words};
 
@@ -128,6 +129,18 @@ pub(super) fn server_problem(server: &str) -> Option<(String, &'static str)> {
 fn address(server: &str) -> Option<SocketAddr> {
     let bare = |ip: IpAddr| SocketAddr::new(ip, PORT);
     server.parse().ok().or_else(|| server.parse().ok().map(bare))
+}
+
+impl DnsProbe {
+    /// Whom it asks for what, unless a template decides.
+    pub(super) fn touch(&self) -> Option<Touch> {
+        let written = |text: &String| (!template::is_template(text)).then(|| text.clone());
+        let server = match &self.server {
+            Some(server) => Some(host(&written(server)?)?.to_string()),
+            None => None,
+        };
+        Some(Touch::Asks { name: written(&self.name)?.to_ascii_lowercase(), server })
+    }
 }
 
 /// The host of a name server's address.

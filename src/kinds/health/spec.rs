@@ -237,6 +237,7 @@ impl HealthSpec {
                 Database::Postgres(url) => Touch::url(url).into_iter().collect(),
                 Database::Sqlite(_) => Vec::new(),
             },
+            Probe::Dns(probe) => probe.touch().into_iter().collect(),
             Probe::Command(probe) => Touch::of_run(&probe.run),
             _ => Vec::new(),
         };

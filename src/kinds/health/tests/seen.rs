@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Bench, Server};
+use super::{Bench, Server, read};
 use crate::clock::{Clock, SystemClock};
-use crate::kinds::{Kinds, Perform, Stop};
+use crate::kinds::{Kinds, Perform, Reach, Stop, Touch};
 use crate::model::Observation;
 
 impl Bench {
@@ -103,5 +103,41 @@ async fn looks_come_in_the_order_of_the_checks_and_say_when_and_of_which_run() {
     for look in looks {
         assert!(look.at >= before && look.at <= SystemClock.now(), "{look:?}");
         assert!(look.took > Duration::ZERO && look.run == Some(crate::model::RunId(1)), "{look:?}");
+    }
+}
+
+/// The edges of the graph follow from these.
+#[test]
+fn each_check_says_whom_it_reaches() {
+    let reach = |host: &str, port, tls, http| {
+        let host = host.to_owned();
+        vec![Touch::Reaches(Reach { host, port, tls, http })]
+    };
+    let asks = |server: Option<&str>| {
+        let (name, server) = ("example.com".to_owned(), server.map(str::to_owned));
+        vec![Touch::Asks { name, server }]
+    };
+    let cases = [
+        ("http: { url: 'http://127.0.0.1:9/x' }", reach("127.0.0.1", 9, false, true)),
+        ("tcp: { address: 'db:6379' }", reach("db", 6379, false, false)),
+        ("tls: { address: 'mail.example.com:993' }", reach("mail.example.com", 993, false, false)),
+        ("ssh: { host: box, run: uptime }", reach("box", 22, false, false)),
+        ("ssh: { host: box, port: 2222, run: uptime }", reach("box", 2222, false, false)),
+        (
+            "sql: { postgres: 'postgres://u@db/y', query: select 1 }, expect: { value: 1 }",
+            reach("db", 5432, false, false),
+        ),
+        ("sql: { sqlite: shop.db, query: select 1 }, expect: { value: 1 }", Vec::new()),
+        ("dns: { name: Example.com }", asks(None)),
+        ("dns: { name: example.com, server: '192.0.2.53:5353' }", asks(Some("192.0.2.53"))),
+        ("dns: { name: '{{params.host}}' }", Vec::new()),
+        ("command: { run: [curl, 'https://example.com/'] }", reach("example.com", 443, true, true)),
+    ];
+    for (check, want) in cases {
+        let (spec, told) = read(&format!("checks:\n  - {{ name: it, {check} }}\n"));
+        assert_eq!(told, Vec::<String>::new(), "{check}");
+        let spec = spec.unwrap();
+        let found: Vec<Touch> = spec.touches().into_iter().map(|(_, touch)| touch).collect();
+        assert_eq!(found, want, "{check}");
     }
 }
