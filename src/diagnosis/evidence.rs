@@ -23,6 +23,8 @@ pub enum Source {
     Host(String),
     /// A probe of the doctor, by its name.
     Probe(String),
+    /// Messages that were to be told.
+    Outbox,
     /// An incident that is open.
     Incident,
     /// Several others together.
@@ -39,6 +41,7 @@ impl Source {
             Self::Standing => "credential record".to_owned(),
             Self::Host(what) => format!("host {what}"),
             Self::Probe(what) => format!("probe {what}"),
+            Self::Outbox => "outbox".to_owned(),
             Self::Incident => "open incident".to_owned(),
             Self::Correlation => "correlation".to_owned(),
         }

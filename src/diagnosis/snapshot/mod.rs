@@ -6,6 +6,7 @@
 mod daemon;
 mod host;
 pub mod near;
+mod outbox;
 mod standing;
 pub mod stored;
 

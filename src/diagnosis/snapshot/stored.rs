@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Known, of_files, standing};
+use super::{Known, of_files, outbox, standing};
 use crate::diagnosis::evidence::{Board, Evidence, Source};
 use crate::diagnosis::graph;
 use crate::diagnosis::impact::JobFacts;
@@ -28,6 +28,9 @@ const LOOKS: u32 = 100;
 
 /// Incidents that are looked at.
 const INCIDENTS: u32 = 500;
+
+/// Rows of the outbox that are looked at.
+const ROWS: u32 = 500;
 
 /// How long a failed run counts: until the job succeeds, but not for ever.
 const FAILED: Duration = Duration::from_hours(7 * 24);
@@ -77,6 +80,9 @@ pub async fn read(store: &dyn Store, known: &Known, now: Timestamp) -> Result<Ca
         let owner = look.check.job_name().and_then(|job| known.catalog.jobs.get(&job).cloned());
         let Some(job) = owner else { continue };
         let one = of_look(store, &job, look).await?;
+        case.board.add(one);
+    }
+    for one in outbox::unheard(&store.notifications(true, ROWS).await?, now) {
         case.board.add(one);
     }
     case.past = store.incidents(true, INCIDENTS).await?;
