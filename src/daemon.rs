@@ -5,6 +5,7 @@
 
 mod data_dir;
 mod left_over;
+mod outcry;
 mod signals;
 mod systemd;
 mod telling;
@@ -227,8 +228,9 @@ async fn serve(
     )
     .while_held(data.held());
     let (drain, stopping) = shown::channel(Drain::No);
-    let whom = (&*data.path, &keeper, outputs.redactor());
-    let (telling, delivering) = telling::start(&desk, whom, &shutdown);
+    let ways = || telling::ways(&desk, (&data.path, &keeper, outputs.redactor()));
+    let outcry = outcry::run(engine.clone(), ways(), Arc::clone(&clock));
+    let (telling, delivering) = telling::start(&desk, ways(), &shutdown);
     let ring = telling::ring(engine.clone(), desk.bell);
     let ground = ground(settings, data, (store, &engine), &clock);
     let heart = heart(settings, &keeper, &clock);
@@ -243,6 +245,7 @@ async fn serve(
             () = follow => {}
             () = own.run() => {}
             () = ring => {}
+            () = outcry => {}
         }
     }));
     let door = tokio::spawn(server.serve(shutdown.clone()));

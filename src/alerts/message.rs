@@ -12,6 +12,7 @@ use super::item::IncidentItem;
 use crate::model::{
     Event, Incident, IncidentId, IncidentState, Notification, Outbox, Severity, Told,
 };
+use crate::plan::signature;
 
 /// Most letters of one line for people.
 const LINE_MAX: usize = 200;
@@ -271,22 +272,63 @@ fn test(row: &Notification) -> Message {
     finished(message, body)
 }
 
+/// What is told past the outbox: the store can't be written, so that no incident and no row can be kept. The
+/// key is that of the incident which is written once it can.
+#[must_use]
+pub fn unkept(trouble: &str, since: Timestamp) -> Message {
+    let fault = signature::fault(None, trouble);
+    let root = "daemon/store";
+    let incident = Incident {
+        key: format!("{root}#{}", fault.word()),
+        class: fault.word().to_owned(),
+        fault: Some(fault),
+        severity: Severity::Error,
+        title: line(&format!("nothing starts: {trouble}")),
+        mend: "jadactl doctor".to_owned(),
+        ..of_no_row(root, since)
+    };
+    let mut body = item(&IncidentItem::from(&incident));
+    body.insert("event".to_owned(), json!(Event::Opened.word()));
+    let message = Message {
+        event: Event::Opened,
+        key: format!("jada-{:x}-store", since.as_millisecond()),
+        incident_key: incident.key.clone(),
+        incident: None,
+        severity: Severity::Error,
+        whole: false,
+        text: lines(Event::Opened, &incident, since).join("\n"),
+        subject: format!("{}: {}", state(Severity::Error), incident.title),
+        body: Json::Null,
+    };
+    finished(message, body)
+}
+
 /// The fields of an incident where there is none, so that each template finds them.
 fn stand_in(row: &Notification, key: &str, title: &str) -> IncidentItem {
     let incident = Incident {
-        id: IncidentId(0),
-        key: key.to_owned(),
         class: "test".to_owned(),
-        root: key.to_owned(),
+        title: title.to_owned(),
+        ..of_no_row(key, row.created_at)
+    };
+    IncidentItem::from(&incident)
+}
+
+/// An incident that no store has.
+fn of_no_row(root: &str, at: Timestamp) -> Incident {
+    Incident {
+        id: IncidentId(0),
+        key: root.to_owned(),
+        class: String::new(),
+        root: root.to_owned(),
         fault: None,
         affected: Vec::new(),
         severity: Severity::Warning,
         generation: 1,
         state: IncidentState::Open,
-        opened_at: row.created_at,
-        last_seen: row.created_at,
+        opened_at: at,
+        last_seen: at,
         count: 1,
-        title: title.to_owned(),
+        title: String::new(),
         detail: String::new(),
         mend: String::new(),
         resolved_at: None,
@@ -294,8 +336,7 @@ fn stand_in(row: &Notification, key: &str, title: &str) -> IncidentItem {
         acknowledged: None,
         flapping: false,
         remind: None,
-    };
-    IncidentItem::from(&incident)
+    }
 }
 
 fn item(item: &IncidentItem) -> Map<String, Json> {

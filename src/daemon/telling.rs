@@ -31,22 +31,30 @@ pub(super) fn desk(settings: &Settings, store: &Arc<dyn Store>, clock: &Arc<dyn 
     }
 }
 
+/// The ways to tell people.
+pub(super) fn ways(
+    desk: &Desk,
+    (data, keeper, redactor): (&Path, &Arc<Keeper>, Arc<Redactor>),
+) -> Ways {
+    Ways {
+        alerts: Arc::clone(&desk.alerts),
+        data: data.to_owned(),
+        keeper: Some(Arc::clone(keeper)),
+        world: World::new(Arc::clone(&desk.clock)),
+        redactor,
+    }
+}
+
 /// Starts who delivers it, until the daemon stops; how far they are is shown.
 pub(super) fn start(
     desk: &Desk,
-    (data, keeper, redactor): (&Path, &Arc<Keeper>, Arc<Redactor>),
+    ways: Ways,
     shutdown: &CancellationToken,
 ) -> (JoinHandle<()>, watch::Receiver<Progress>) {
     let (progress, shown) = watch::channel(Progress::Waiting { until: None });
     let deliverer = Deliverer::new(Parts {
         store: Arc::clone(&desk.store),
-        ways: Ways {
-            alerts: Arc::clone(&desk.alerts),
-            data: data.to_owned(),
-            keeper: Some(Arc::clone(keeper)),
-            world: World::new(Arc::clone(&desk.clock)),
-            redactor,
-        },
+        ways,
         bell: Arc::clone(&desk.bell),
         progress,
     });

@@ -120,6 +120,14 @@ impl Handle {
         let _closed = view.wait_for(|view| view.changes != seen).await.is_err();
     }
 
+    /// Waits until what is shown is so; for ever where nobody shows anything any more.
+    pub async fn shows(&self, is_so: impl Fn(&View) -> bool) {
+        let mut view = self.view.clone();
+        if view.wait_for(|view| is_so(view)).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
     /// Runs a job now and answers with its run.
     ///
     /// # Errors
