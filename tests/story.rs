@@ -246,3 +246,112 @@ fn an_outage_that_nobody_could_be_told_of_is_told_as_one() {
     let told = hook.take();
     assert_eq!(events(&told), ["credential/test/one resolved"], "{told:#?}");
 }
+
+const THREE: &str = "\
+name: box
+alert: { notify: ops }
+health: { checks: [{ name: port, tcp: { address: '127.0.0.1:PORT' } }] }
+---
+name: room
+alert: { notify: ops }
+health: { checks: [{ name: notes, file_age: { path: notes }, warn: { size: '> 1KiB' } }] }
+";
+
+/// A job that asks the port, and says what it came to as curl does.
+fn asking(name: &str) -> String {
+    format!(
+        "---\nname: {name}\nalert: {{ notify: ops }}\ncommand:\n  run: 'echo \"http://127.0.0.1:PORT/{name}: \
+         connection refused\" >&2; exit 7'\n"
+    )
+}
+
+/// The doctor's exit code and answer. What a busy host shows of itself is left out, and where it shows
+/// something, the code is what it would be otherwise.
+fn visit(site: &Site) -> (i32, Json) {
+    let output = site.ctl(&["doctor", "--json"]);
+    let mut code = output.status.code().unwrap();
+    let mut answer: Json = serde_json::from_slice(&output.stdout).unwrap();
+    let mut busy = false;
+    for list in ["roots", "warnings"] {
+        let found = answer[list].as_array_mut().unwrap();
+        let all = found.len();
+        found.retain(|one| !one["node"].as_str().unwrap().starts_with("host/"));
+        busy |= found.len() < all;
+    }
+    if busy {
+        let some = |list: &str| !answer[list].as_array().unwrap().is_empty();
+        let blind = !answer["blind"].as_array().unwrap().is_empty();
+        code = match (some("roots"), blind, some("warnings")) {
+            (true, ..) => 2,
+            (false, true, _) => 3,
+            (false, false, warns) => i32::from(warns),
+        };
+    }
+    (code, answer)
+}
+
+#[test]
+fn the_doctor_ends_with_a_code_for_each_state_of_the_box() {
+    let hook = Hook::start();
+    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = server.local_addr().unwrap().port();
+    let jobs = ["one", "two", "three"];
+    let text = format!("{THREE}{}", jobs.map(asking).concat());
+    let mut site = site(&hook, &text.replace("PORT", &port.to_string()));
+    site.start();
+    site.told(0, &["run", "box", "--wait"]);
+    let (code, answer) = visit(&site);
+    assert_eq!(code, 0, "{answer:#}");
+
+    site.put("notes", "short");
+    site.told(0, &["run", "room", "--wait"]);
+    let (code, answer) = visit(&site);
+    assert_eq!(code, 1, "{answer:#}");
+    site.until("the warning is told", || (!hook.told().is_empty()).then_some(()));
+    assert_eq!(events(&hook.take()), ["check/room/notes#threshold opened"]);
+
+    drop(server);
+    for job in ["box", "one", "two", "three"] {
+        site.told(1, &["run", job, "--wait"]);
+    }
+    let nodes = |answer: &Json| -> Vec<String> {
+        let roots = answer["roots"].as_array().unwrap();
+        roots.iter().map(|root| root["node"].as_str().unwrap().to_owned()).collect()
+    };
+    let dead = |answer: &Json| {
+        let roots = answer["roots"].as_array().unwrap();
+        let root = roots.iter().find(|root| root["node"] == "site/127.0.0.1");
+        let root = root.unwrap_or_else(|| panic!("{answer:#}"));
+        assert_eq!(
+            (&root["class"], &root["confidence"]),
+            (&json!("net.refused"), &json!("confirmed"))
+        );
+        let fix = root["fix"].as_str().unwrap();
+        assert_eq!(fix, format!("nc -vz -w5 127.0.0.1 {port}"));
+        for job in jobs {
+            assert!(root["affected"].as_array().unwrap().contains(&json!(format!("job/{job}"))));
+        }
+    };
+    let (code, answer) = visit(&site);
+    assert_eq!((code, nodes(&answer)), (2, vec!["site/127.0.0.1".to_owned()]), "{answer:#}");
+    dead(&answer);
+    doctor(&site);
+    // One incident for all four.
+    site.until("somebody is told", || (!hook.told().is_empty()).then_some(()));
+    assert_eq!(events(&hook.take()), ["site/127.0.0.1#net.refused opened"]);
+
+    site.kill();
+    let (code, answer) = visit(&site);
+    assert_eq!(code, 2);
+    assert!(nodes(&answer).contains(&"daemon".to_owned()), "{answer:#}");
+    dead(&answer);
+    doctor(&site);
+
+    site.start();
+    for file in ["jada.db", "jada.db-wal", "jada.db-shm"] {
+        let _not_there = std::fs::remove_file(site.path(&format!("var/{file}")));
+    }
+    let (code, answer) = visit(&site);
+    assert_eq!(code, 3, "{answer:#}");
+    assert_eq!(answer["verdict"], "unknown");
+}
